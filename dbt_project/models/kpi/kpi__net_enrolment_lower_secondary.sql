@@ -1,0 +1,89 @@
+-- Grain: one row per commune, month, breakdown and value. Pupils aged 11-14 per resident of that age.
+with
+
+-- Communes for which both pupils and population were delivered.
+scope as (
+    select
+        pupils.period,
+        pupils.unit_code,
+        greatest(pupils.data_label, population.data_label) as data_label,
+        population.batch_id as denominator_vintage
+    from {{ ref('int_delivery__communes') }} as pupils
+    inner join {{ ref('int_delivery__communes') }} as population
+        on
+            pupils.period = population.period
+            and pupils.unit_code = population.unit_code
+            and population.dataset = 'statistics_office__commune_population'
+    where
+        pupils.dataset = 'education__pupils'
+        and {{ is_computed_period('pupils.period') }}
+),
+
+-- Denominator: residents aged 11-14 by the first year of the school year.
+denominator as (
+    select
+        period,
+        unit_code,
+        sex,
+        sum(population) as persons
+    from {{ ref('int_population__commune_month') }}
+    where
+        school_age between 11 and 14
+        and {{ is_computed_period() }}
+    group by period, unit_code, sex
+),
+
+-- Exclusions: pupils older or younger than 11-14, which is what makes the rate a net one.
+-- Numerator: persons at this level, in their commune of residence.
+numerator as (
+    select
+        period,
+        unit_code,
+        sex,
+        count(*) as persons
+    from {{ ref('int_education__enrolled_pupils') }}
+    where
+        level_group = 'lower_secondary'
+        and school_age between 11 and 14
+        and {{ is_computed_period() }}
+    group by period, unit_code, sex
+),
+
+combined as (
+    select
+        period,
+        unit_code,
+        sex,
+        0 as numerator,
+        persons as denominator
+    from denominator
+
+    union all
+
+    select
+        period,
+        unit_code,
+        sex,
+        persons as numerator,
+        0 as denominator
+    from numerator
+),
+
+cells as (
+    select
+        combined.*,
+        combined.numerator as contributors,
+        scope.data_label,
+        scope.denominator_vintage
+    from combined
+    inner join scope
+        on
+            combined.period = scope.period
+            and combined.unit_code = scope.unit_code
+),
+
+final as (
+    {{ kpi_rows('net_enrolment_lower_secondary', 'cells', 'commune_population', ['sex']) }}
+)
+
+select * from final

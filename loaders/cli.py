@@ -1,0 +1,296 @@
+"""The `nq42` command: its verbs are the stage words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from loaders.log import configure_logging
+from loaders.settings import PROJECT_ROOT, get_settings
+
+app = typer.Typer(
+    name="nq42",
+    help="Kho dữ liệu chính sách xã hội Quảng Ngãi / Quảng Ngãi's social-policy warehouse.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+contracts_app = typer.Typer(help="Data contracts of the sources.", no_args_is_help=True)
+postgres_app = typer.Typer(help="The embedded PostgreSQL server.", no_args_is_help=True)
+audit_app = typer.Typer(help="The audit trail.", no_args_is_help=True)
+app.add_typer(contracts_app, name="contracts")
+app.add_typer(postgres_app, name="postgres")
+app.add_typer(audit_app, name="audit")
+
+console = Console()
+errors = Console(stderr=True)
+
+Source = Annotated[str, typer.Argument(help="Source system, such as health.")]
+DatasetName = Annotated[str, typer.Argument(help="Dataset of the source, such as staff.")]
+Month = Annotated[str, typer.Argument(help="Month YYYY-MM.")]
+RunId = Annotated[str, typer.Option(help="Name of the run in the audit trail.")]
+
+
+@app.callback()
+def _start() -> None:
+    configure_logging(get_settings().log_format)
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """An expected failure is one clear message and exit 1, not a traceback."""
+    from loaders.contracts.model import ContractError
+    from loaders.quality import SuiteError
+    from loaders.settings import SettingsError
+    from loaders.stages.build import BuildError
+    from loaders.stages.publish import PublishError
+
+    try:
+        yield
+    except (
+        BuildError,
+        ContractError,
+        KeyError,
+        LookupError,
+        PublishError,
+        SettingsError,
+        SuiteError,
+        ValueError,
+    ) as error:
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        errors.print(f"[red]nq42:[/red] {message}", highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from error
+
+
+def _print(record: Any, *, failed: tuple[str, ...] = ()) -> None:
+    """Print a stage record as JSON; exit 2 when its status says that the data were not taken."""
+    console.print_json(json.dumps(record.to_dict(), ensure_ascii=False))
+    if record.status in failed:
+        raise typer.Exit(2)
+
+
+@app.command()
+def setup() -> None:
+    """Migrate the database, create the raw tables and load geography and programme."""
+    with _plain_errors():
+        prepare_warehouse()
+    console.print("warehouse is ready")
+
+
+def prepare_warehouse() -> None:
+    """Everything that must stand before the first delivery; safe to repeat."""
+    from loaders.contracts.model import load_contracts
+    from loaders.postgres.database import Role, connect
+    from loaders.postgres.migrate import migrate
+    from loaders.stages.build import seed_reference
+    from loaders.stages.gate import ensure_raw_tables
+
+    get_settings().require_pseudonym_key()
+    migrate()
+    with connect(Role.LOADER) as connection:
+        ensure_raw_tables(connection, [d for c in load_contracts() for d in c.datasets])
+    seed_reference()
+
+
+@app.command()
+def land(source: Source, dataset: DatasetName, period: Month, run_id: RunId = "manual") -> None:
+    """Store one delivery unchanged, with a receipt."""
+    from loaders.stages.land import land as stage
+
+    with _plain_errors():
+        _print(stage(source, dataset, period, run_id), failed=("refused",))
+
+
+@app.command()
+def load(batch_id: str, run_id: RunId = "manual") -> None:
+    """Read a landed batch into its stage table."""
+    from loaders.stages.load import load as stage
+
+    with _plain_errors():
+        _print(stage(batch_id, run_id), failed=("refused",))
+
+
+@app.command()
+def gate(subject_id: str, run_id: RunId = "manual") -> None:
+    """Judge a batch (16 hex digits) or a candidate (YYYY-MM-…)."""
+    from loaders.stages.gate import gate_intake, gate_release
+
+    with _plain_errors():
+        stage = gate_release if "-" in subject_id else gate_intake
+        _print(stage(subject_id, run_id), failed=("held",))
+
+
+@app.command("import")
+def import_(source: Source, period: Month, run_id: RunId = "manual") -> None:
+    """Land, load and gate every dataset of a source for one month."""
+    from loaders.stages.intake import import_source
+
+    with _plain_errors():
+        results = import_source(source, period, run_id)
+    console.print_json(json.dumps([r.to_dict() for r in results], ensure_ascii=False))
+    if any(result.status in ("refused", "held") for result in results):
+        raise typer.Exit(2)
+
+
+@app.command()
+def build(period: Month, run_id: RunId = "manual") -> None:
+    """Compute candidate marts with dbt."""
+    from loaders.stages.build import build as stage
+
+    with _plain_errors():
+        _print(stage(period, run_id))
+
+
+@app.command()
+def publish(candidate_id: str, run_id: RunId = "manual") -> None:
+    """Switch the marts to an approved candidate and write its report."""
+    from loaders.report import write_release_report
+    from loaders.stages.publish import publish as stage
+
+    with _plain_errors():
+        _print(stage(candidate_id, run_id, after_publish=write_release_report))
+
+
+@app.command()
+def report() -> None:
+    """Write the report of the published release again."""
+    from loaders.report import write_release_report
+
+    with _plain_errors():
+        console.print(str(write_release_report()))
+
+
+@app.command()
+def scorecard() -> None:
+    """Show the published scorecard in the terminal."""
+    from loaders.report import show_scorecard
+
+    with _plain_errors():
+        show_scorecard(console)
+
+
+@app.command()
+def sample(
+    months: Annotated[list[str], typer.Argument(help="Months YYYY-MM.")],
+    scale: Annotated[float, typer.Option(help="1 is the whole province.")] = 0.02,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 42,
+) -> None:
+    """Write the extracts of the invented province into the inbox, and its true KPI values."""
+    from loaders.sample import generate
+
+    with _plain_errors():
+        settings = get_settings()
+        files = generate(months, scale, seed, settings.inbox, settings.home / "truth")
+    console.print(f"{len(files)} files in {settings.inbox}")
+
+
+@app.command()
+def demo(
+    scale: Annotated[float, typer.Option(help="1 is the whole province.")] = 0.02,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same province.")] = 42,
+) -> None:
+    """Three sample months through Airflow to a published release."""
+    from loaders.demo import run_demo
+
+    raise typer.Exit(run_demo(scale=scale, seed=seed))
+
+
+@app.command()
+def up() -> None:
+    """Start PostgreSQL and Airflow and leave them running."""
+    from loaders.airflow_service import up as start
+
+    with _plain_errors():
+        prepare_warehouse()
+        start(get_settings())
+
+
+@app.command()
+def down() -> None:
+    """Stop everything that `nq42 up` or `nq42 demo` started."""
+    from loaders.airflow_service import down as stop
+
+    stop(get_settings())
+
+
+@contracts_app.command("check")
+def contracts_check(
+    directory: Annotated[Path | None, typer.Argument(help="Folder of contract files.")] = None,
+) -> None:
+    """Validate every contract, every suite and the files generated from the contracts."""
+    from loaders.contracts.check import check_project
+
+    findings = check_project(directory)
+    for finding in findings:
+        errors.print(finding, highlight=False, soft_wrap=True)
+    if findings:
+        raise typer.Exit(1)
+    console.print("contracts, suites and generated files are in order")
+
+
+@contracts_app.command("derive")
+def contracts_derive() -> None:
+    """Write the dbt sources and the data dictionary that follow from the contracts."""
+    from loaders.contracts.derive import derived_files
+    from loaders.contracts.model import load_contracts
+
+    with _plain_errors():
+        for path, content in derived_files(load_contracts(), PROJECT_ROOT).items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content, encoding="utf-8")
+            console.print(str(path.relative_to(PROJECT_ROOT)))
+
+
+@postgres_app.command("start")
+def postgres_start() -> None:
+    """Start the embedded server."""
+    from loaders.postgres import embedded
+
+    server = embedded.start(get_settings().home)
+    console.print(f"running on {server.host}:{server.port}")
+
+
+@postgres_app.command("stop")
+def postgres_stop() -> None:
+    """Stop the embedded server."""
+    from loaders.postgres import embedded
+
+    console.print("stopped" if embedded.stop(get_settings().home) else "was not running")
+
+
+@postgres_app.command("status")
+def postgres_status() -> None:
+    """Tell whether the embedded server runs."""
+    from loaders.postgres import embedded
+
+    server = embedded.status(get_settings().home)
+    console.print(f"running on {server.host}:{server.port}" if server else "not running")
+    raise typer.Exit(0 if server else 3)
+
+
+@audit_app.command("verify")
+def audit_verify(
+    head: Annotated[str | None, typer.Option(help="Chain head kept outside.")] = None,
+) -> None:
+    """Recompute the chain and the hashes of the landed files."""
+    from loaders import audit
+    from loaders.postgres.database import Role, connect
+
+    with _plain_errors(), connect(Role.AUDITOR) as connection:
+        findings = audit.verify(connection, expected_head=head)
+        findings += audit.verify_receipts(connection, get_settings().landing)
+        latest = audit.head(connection)
+    for finding in findings:
+        errors.print(f"event {finding.seq}: {finding.what}", highlight=False, soft_wrap=True)
+    if findings:
+        raise typer.Exit(1)
+    console.print(f"the audit trail is whole; head {latest}")
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,54 @@
+"""One check over contracts, suites and generated files: what `make check` runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from loaders.contracts.derive import derived_files
+from loaders.contracts.model import CONTRACTS_DIR, check_contracts, load_contracts
+from loaders.quality import EXPECTATIONS_DIR, SuiteError, read_suite, suite_files
+from loaders.settings import PROJECT_ROOT
+
+
+def check_project(directory: Path | None = None) -> list[str]:
+    """Findings as "file: key: reason", empty when all is in order.
+
+    With a folder of one's own only the contracts in it are read.
+    """
+    errors = [str(error) for error in check_contracts(directory or CONTRACTS_DIR)]
+    if directory is not None or errors:
+        return errors
+    return check_suites() + check_generated()
+
+
+def check_suites(directory: Path = EXPECTATIONS_DIR) -> list[str]:
+    """Suites that cannot be used, datasets without one, suites of no dataset."""
+    findings, ids = [], {}
+    for kind in ("intake", "release"):
+        for path in suite_files(kind, directory):  # type: ignore[arg-type]
+            try:
+                suite = read_suite(path)
+            except SuiteError as error:
+                findings.append(str(error))
+                continue
+            for rule in suite.rules:
+                if rule.meta.id in ids:
+                    findings.append(f"{path.name}: {rule.meta.id}: also in {ids[rule.meta.id]}")
+                ids[rule.meta.id] = path.name
+    have = {path.stem for path in suite_files("intake", directory)}
+    need = {dataset.raw_table for contract in load_contracts() for dataset in contract.datasets}
+    findings += [f"expectations/intake/{name}.json: missing" for name in sorted(need - have)]
+    findings += [
+        f"expectations/intake/{name}.json: no such dataset" for name in sorted(have - need)
+    ]
+    return findings
+
+
+def check_generated() -> list[str]:
+    """Generated files that no longer follow from the contracts."""
+    findings = []
+    for path, content in derived_files(load_contracts(), PROJECT_ROOT).items():
+        if not path.exists() or path.read_text(encoding="utf-8") != content:
+            name = path.relative_to(PROJECT_ROOT)
+            findings.append(f"{name}: (file): not up to date; run `nq42 contracts derive`")
+    return findings

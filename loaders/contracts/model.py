@@ -1,0 +1,475 @@
+"""Data contracts: one Open Data Contract Standard v3 file per source system, read strictly.
+
+The standard's own library parses the file; what the standard has no word for stands in the
+custom property ``nq42`` and is validated by the models below. A key nobody knows, an option the
+connector or reader does not take, or a column that cannot be loaded is refused before anything
+runs, with file, key and reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from open_data_contract_standard.model import OpenDataContractStandard, SchemaObject, SchemaProperty
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+CONTRACTS_DIR = Path(__file__).parent
+EXTENSION = "nq42"
+CLASSIFICATIONS = ("identifier", "quasi", "sensitive", "open")
+LOGICAL_TYPES = {
+    "string": "text",
+    "date": "date",
+    "integer": "bigint",
+    "number": "numeric",
+}
+#: Columns that every stage and raw table carries beside the contract's own.
+LINEAGE_COLUMNS = {
+    "_period": "text",
+    "_batch_id": "text",
+    "_row_number": "bigint",
+    "_sheet": "text",
+    "_data_label": "text",
+}
+
+Period = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+
+
+class ContractError(ValueError):
+    """A contract that cannot be used: the message names file, key and reason."""
+
+    def __init__(self, file: str, key: str, reason: str) -> None:
+        self.file, self.key, self.reason = file, key, reason
+        super().__init__(f"{file}: {key}: {reason}")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Named(_Strict):
+    """A connector or reader with the options of its function."""
+
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Schedule(_Strict):
+    """When a delivery is due: by day ``due_day`` of the month after the period."""
+
+    frequency: Literal["monthly"]
+    due_day: int = Field(ge=1, le=28)
+
+
+class SourceExtension(_Strict):
+    owner_vi: str
+    owner_en: str
+    cron: str = Field(pattern=r"^\S+ \S+ \S+ \S+ \S+$")
+
+
+class DatasetExtension(_Strict):
+    schedule: Schedule
+    connector: Named
+    reader: Named
+    #: Column that states the month inside the file; a file of another month is refused.
+    period_column: str | None = None
+    distribution_column: str | None = None
+    #: Datasets of the same source whose rows this one's gate looks up: they are taken first.
+    after: tuple[str, ...] = ()
+    max_quarantine_share: float = Field(ge=0, le=1)
+    #: An office's running table may stay the same for months; a monthly list may not.
+    allow_unchanged: bool = False
+
+
+class Privacy(_Strict):
+    """How a personal column is protected before anything reaches the database.
+
+    ``pseudonym``: keyed HMAC in ``domain``; ``drop``: never loaded; ``truncate_month``: first day
+    of the month; ``substring``: characters ``start`` to ``stop`` of a structured number that say
+    nothing about the person's identity.
+    """
+
+    action: Literal["keep", "pseudonym", "drop", "truncate_month", "substring"] = "keep"
+    domain: str | None = Field(default=None, pattern=r"^[a-z_]+$")
+    start: int | None = Field(default=None, ge=0)
+    stop: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Privacy:
+        if (self.action == "pseudonym") != (self.domain is not None):
+            raise ValueError("'domain' goes with action 'pseudonym', and only with it")
+        has_slice = self.start is not None and self.stop is not None
+        if (self.action == "substring") != has_slice:
+            raise ValueError("'start' and 'stop' go with action 'substring', and only with it")
+        return self
+
+
+class Layout(_Strict):
+    """Header of the column from a month on; ``header: null`` says that it is absent."""
+
+    valid_from: Period = Field(alias="from")
+    header: str | None
+
+
+class CitizenNumber(_Strict):
+    """The column is a 12-digit citizen number; names the columns it must agree with.
+
+    Digits 1-3 province of registration, digit 4 century and sex (0/1 1900s male/female, 2/3
+    2000s, 4/5 2100s), digits 5-6 year of birth. There is no check digit.
+    """
+
+    sex_column: str | None = None
+    birth_column: str | None = None
+
+
+class ColumnExtension(_Strict):
+    header: str
+    format: str | None = None
+    privacy: Privacy = Privacy()
+    citizen_number: CitizenNumber | None = None
+    layouts: tuple[Layout, ...] = ()
+
+    @field_validator("layouts")
+    @classmethod
+    def _ordered(cls, layouts: tuple[Layout, ...]) -> tuple[Layout, ...]:
+        months = [layout.valid_from for layout in layouts]
+        if months != sorted(set(months)):
+            raise ValueError("layouts stand in order of 'from', each month once")
+        return layouts
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a dataset: what the file holds and what the warehouse keeps of it."""
+
+    name: str
+    label_vi: str
+    description: str
+    logical_type: str
+    required: bool
+    classification: str
+    pattern: str | None
+    minimum: float | None
+    maximum: float | None
+    enum: tuple[str, ...]
+    extension: ColumnExtension
+
+    @property
+    def is_loaded(self) -> bool:
+        return self.extension.privacy.action != "drop"
+
+    @property
+    def is_personal(self) -> bool:
+        """True where an offending value may not be shown (everything but ``open``)."""
+        return self.classification != "open"
+
+    @property
+    def physical_type(self) -> str:
+        """PostgreSQL type: pseudonyms are 128 bits of the HMAC, kept as ``uuid``."""
+        if self.extension.privacy.action == "pseudonym":
+            return "uuid"
+        return LOGICAL_TYPES[self.logical_type]
+
+    def header(self, period: str) -> str | None:
+        """Header of the column in the file of ``period`` (YYYY-MM); None where it is absent."""
+        current: str | None = self.extension.header
+        for layout in self.extension.layouts:
+            if period >= layout.valid_from:
+                current = layout.header
+        return current
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One dataset of a source, with everything the stages need to know."""
+
+    source: str
+    name: str
+    title_vi: str
+    title_en: str
+    description: str
+    grain: str
+    extension: DatasetExtension
+    columns: tuple[Column, ...]
+    contract_version: str
+    contract_hash: str
+
+    @property
+    def raw_table(self) -> str:
+        return f"{self.source}__{self.name}"
+
+    @property
+    def loaded_columns(self) -> tuple[Column, ...]:
+        return tuple(column for column in self.columns if column.is_loaded)
+
+    def column(self, name: str) -> Column:
+        return next(column for column in self.columns if column.name == name)
+
+    def headers(self, period: str) -> list[str]:
+        """Distinct headers expected in the file of ``period``, in contract order."""
+        found = (column.header(period) for column in self.columns)
+        return list(dict.fromkeys(header for header in found if header is not None))
+
+
+@dataclass(frozen=True)
+class Contract:
+    """One source system."""
+
+    source: str
+    title_vi: str
+    title_en: str
+    version: str
+    hash: str
+    purpose: str
+    limitations: str
+    owner_vi: str
+    owner_en: str
+    cron: str
+    file: str
+    datasets: tuple[Dataset, ...] = field(default=())
+
+    def dataset(self, name: str) -> Dataset:
+        for dataset in self.datasets:
+            if dataset.name == name:
+                return dataset
+        known = ", ".join(dataset.name for dataset in self.datasets)
+        raise KeyError(f"source {self.source} has no dataset {name!r}; it has: {known}")
+
+
+def _extension(model: type[_Strict], owner: Any, file: str, key: str) -> Any:
+    """The strict model of the ``nq42`` custom property of a contract element."""
+    values = [p.value for p in owner.customProperties or [] if p.property == EXTENSION]
+    unknown = [p.property for p in owner.customProperties or [] if p.property != EXTENSION]
+    if unknown:
+        raise ContractError(file, f"{key}.customProperties", f"unknown property {unknown[0]!r}")
+    if len(values) != 1:
+        raise ContractError(file, f"{key}.customProperties", f"exactly one {EXTENSION!r} is needed")
+    try:
+        return model.model_validate(values[0])
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ContractError(file, f"{key}.{EXTENSION}.{where}", first["msg"]) from error
+
+
+def _check_known(element: BaseModel, file: str, key: str) -> None:
+    """The standard's library lets unknown keys of inner elements pass; a contract may not."""
+    extra = set(element.model_extra or {})
+    if extra:
+        raise ContractError(file, f"{key}.{sorted(extra)[0]}", "unknown key")
+
+
+def _check_options(
+    named: Named, registry: dict[str, Callable[..., Any]], file: str, key: str
+) -> None:
+    """Options are held against the signature of the function that will receive them."""
+    function = registry.get(named.name)
+    if function is None:
+        known = ", ".join(sorted(registry))
+        raise ContractError(file, f"{key}.name", f"unknown {named.name!r}; known: {known}")
+    parameters = {
+        name: parameter
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    for option in named.options:
+        if option not in parameters:
+            known = ", ".join(parameters) or "none"
+            raise ContractError(
+                file, f"{key}.options.{option}", f"{named.name} has no such option; known: {known}"
+            )
+    for name, parameter in parameters.items():
+        if parameter.default is inspect.Parameter.empty and name not in named.options:
+            raise ContractError(file, f"{key}.options.{name}", f"{named.name} needs this option")
+
+
+def _column(prop: SchemaProperty, file: str, key: str) -> Column:
+    _check_known(prop, file, key)
+    extension: ColumnExtension = _extension(ColumnExtension, prop, file, key)
+    if prop.logicalType not in LOGICAL_TYPES:
+        known = ", ".join(LOGICAL_TYPES)
+        raise ContractError(file, f"{key}.logicalType", f"{prop.logicalType!r}; known: {known}")
+    if prop.classification not in CLASSIFICATIONS:
+        known = ", ".join(CLASSIFICATIONS)
+        raise ContractError(
+            file, f"{key}.classification", f"{prop.classification!r}; known: {known}"
+        )
+    action = extension.privacy.action
+    if prop.classification == "identifier" and action not in ("pseudonym", "drop"):
+        raise ContractError(
+            file, f"{key}.privacy", "an identifier is pseudonymised or dropped, never kept"
+        )
+    if prop.logicalType == "date" and not extension.format:
+        raise ContractError(file, f"{key}.format", "a date column states its format")
+    if not (prop.businessName and prop.description):
+        raise ContractError(file, key, "businessName and description are needed")
+    options = dict(prop.logicalTypeOptions or {})
+    known_options = {"pattern", "minimum", "maximum"}
+    for option in options:
+        if option not in known_options:
+            raise ContractError(file, f"{key}.logicalTypeOptions.{option}", "unknown option")
+    if options.get("pattern"):
+        try:
+            re.compile(options["pattern"])
+        except re.error as error:
+            raise ContractError(file, f"{key}.logicalTypeOptions.pattern", str(error)) from error
+    return Column(
+        name=prop.name,
+        label_vi=prop.businessName,
+        description=prop.description,
+        logical_type=prop.logicalType,
+        required=bool(prop.required),
+        classification=prop.classification,
+        pattern=options.get("pattern"),
+        minimum=options.get("minimum"),
+        maximum=options.get("maximum"),
+        enum=tuple(str(value.value) for value in prop.enum or ()),
+        extension=extension,
+    )
+
+
+def _dataset(schema: SchemaObject, source: str, version: str, digest: str, file: str) -> Dataset:
+    from loaders.connectors import CONNECTORS
+    from loaders.readers import READERS
+
+    key = f"schema.{schema.name}"
+    _check_known(schema, file, key)
+    extension: DatasetExtension = _extension(DatasetExtension, schema, file, key)
+    _check_options(extension.connector, CONNECTORS, file, f"{key}.connector")
+    _check_options(extension.reader, READERS, file, f"{key}.reader")
+    if schema.physicalName != f"{source}__{schema.name}":
+        raise ContractError(file, f"{key}.physicalName", f"must be {source}__{schema.name}")
+    columns = tuple(_column(p, file, f"{key}.{p.name}") for p in schema.properties or [])
+    names = [column.name for column in columns]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise ContractError(file, f"{key}.{doubled[0]}", "column stands twice")
+    for reference in ("period_column", "distribution_column"):
+        value = getattr(extension, reference)
+        if value is not None and value not in names:
+            raise ContractError(file, f"{key}.{reference}", f"no column {value!r}")
+    for column in columns:
+        citizen = column.extension.citizen_number
+        for reference in (citizen.sex_column, citizen.birth_column) if citizen else ():
+            if reference is not None and reference not in names:
+                raise ContractError(
+                    file, f"{key}.{column.name}.citizen_number", f"no column {reference!r}"
+                )
+    return Dataset(
+        source=source,
+        name=schema.name,
+        title_vi=schema.businessName or schema.name,
+        title_en=schema.name.replace("_", " ").capitalize(),
+        description=schema.description or "",
+        grain=schema.dataGranularityDescription or "",
+        extension=extension,
+        columns=columns,
+        contract_version=version,
+        contract_hash=digest,
+    )
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML keeps the last of two equal keys without a word; a contract may not."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen: set[str] = set()
+        for key_node, _ in node.value:
+            if key_node.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key_node.value!r} stands twice", key_node.start_mark
+                )
+            seen.add(key_node.value)
+        return super().construct_mapping(node, deep)
+
+
+def read_contract(path: Path) -> Contract:
+    """Parse one contract file.
+
+    Raises:
+        ContractError: the file breaks the standard or the rules of this module.
+    """
+    text = path.read_text(encoding="utf-8")
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    file = path.name
+    try:
+        # A SafeLoader subclass: it only adds the refusal of doubled keys.
+        document = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506
+        standard = OpenDataContractStandard.model_validate(document)
+    except yaml.YAMLError as error:
+        raise ContractError(file, "(yaml)", str(error).replace("\n", " ")) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ContractError(file, ".".join(map(str, first["loc"])), first["msg"]) from error
+    if standard.id != path.stem:
+        raise ContractError(file, "id", f"must be the file's name, {path.stem!r}")
+    extension: SourceExtension = _extension(SourceExtension, standard, file, "(root)")
+    title_vi, _, title_en = (standard.name or "").partition(" / ")
+    version = standard.version or ""
+    datasets = tuple(
+        _dataset(schema, standard.id, version, digest, file) for schema in standard.schema_ or []
+    )
+    if not datasets:
+        raise ContractError(file, "schema", "a contract has at least one dataset")
+    earlier: set[str] = set()
+    for dataset in datasets:
+        for name in dataset.extension.after:
+            if name not in earlier:
+                reason = f"{name!r} must be a dataset that stands above this one"
+                raise ContractError(file, f"schema.{dataset.name}.after", reason)
+        earlier.add(dataset.name)
+    description = standard.description
+    return Contract(
+        source=standard.id,
+        title_vi=title_vi,
+        title_en=title_en or title_vi,
+        version=version,
+        hash=digest,
+        purpose=(description.purpose if description else "") or "",
+        limitations=(description.limitations if description else "") or "",
+        owner_vi=extension.owner_vi,
+        owner_en=extension.owner_en,
+        cron=extension.cron,
+        file=file,
+        datasets=datasets,
+    )
+
+
+def contract_files(directory: Path = CONTRACTS_DIR) -> list[Path]:
+    return sorted(directory.glob("*.yaml"))
+
+
+def check_contracts(directory: Path = CONTRACTS_DIR) -> list[ContractError]:
+    """Every contract that cannot be used, one error each."""
+    errors = []
+    for path in contract_files(directory):
+        try:
+            read_contract(path)
+        except ContractError as error:
+            errors.append(error)
+    return errors
+
+
+@cache
+def load_contracts() -> tuple[Contract, ...]:
+    """All contracts of the project, by source name."""
+    return tuple(read_contract(path) for path in contract_files())
+
+
+def get_contract(source: str, contracts: Iterable[Contract] | None = None) -> Contract:
+    pool = list(contracts or load_contracts())
+    for contract in pool:
+        if contract.source == source:
+            return contract
+    raise KeyError(f"no source {source!r}; known: {', '.join(c.source for c in pool)}")
+
+
+def get_dataset(source: str, dataset: str) -> Dataset:
+    return get_contract(source).dataset(dataset)

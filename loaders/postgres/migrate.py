@@ -1,0 +1,77 @@
+"""Apply sql/*.sql, in order, once. Safe to call at every start and from two processes."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import os
+import time
+
+import psycopg
+from psycopg import sql
+from yoyo import get_backend, read_migrations
+
+from loaders.postgres.database import Role, connect, url
+from loaders.settings import PROJECT_ROOT, get_settings
+
+SQL_FOLDER = PROJECT_ROOT / "sql"
+# Any fixed number: two migrations of one database wait for each other on it.
+LOCK_KEY = 4_220_260_001
+ATTEMPTS = 5
+
+
+def migrate() -> list[str]:
+    """Bring the warehouse to the newest version; the ids of the migrations that were applied.
+
+    Roles belong to the whole server: another database being migrated at the same moment may make
+    PostgreSQL report a concurrent update of a role, so that is tried again.
+    """
+    logging.getLogger("yoyo").setLevel(logging.WARNING)
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return _migrate_once()
+        except (psycopg.errors.InternalError_, psycopg.errors.UniqueViolation):
+            if attempt == ATTEMPTS:
+                raise
+            time.sleep(0.2 * attempt)
+    raise AssertionError("unreachable")
+
+
+def _migrate_once() -> list[str]:
+    with connect(Role.ADMIN) as connection:
+        connection.autocommit = True
+        # yoyo's own lock is a row, which a killed process leaves behind; this one ends with us.
+        connection.execute("select pg_advisory_lock(%s)", (LOCK_KEY,))
+        applied = _apply()
+        with connection.transaction():
+            _set_bi_login(connection)
+    return applied
+
+
+def _apply() -> list[str]:
+    try:
+        getpass.getuser()  # yoyo records it; a container's user may have no name
+    except (KeyError, OSError):
+        os.environ["LOGNAME"] = "nq42"
+    with get_backend(url(Role.ADMIN)) as backend:
+        backend.break_lock()
+        pending = backend.to_apply(read_migrations(str(SQL_FOLDER)))
+        names = [migration.id for migration in pending]
+        backend.apply_migrations(pending)
+    return names
+
+
+def _set_bi_login(connection: psycopg.Connection) -> None:
+    """Give nq42_bi a login when there is a password for it; never take one away from others."""
+    password = get_settings().bi_password
+    if password is None:
+        return
+    # The verifier, not the password, goes over the wire and into a statement log.
+    verifier = connection.pgconn.encrypt_password(
+        password.get_secret_value().encode(), Role.BI.encode(), b"scram-sha-256"
+    )
+    connection.execute(
+        sql.SQL("alter role {} login password {}").format(
+            sql.Identifier(Role.BI), sql.Literal(verifier.decode())
+        )
+    )

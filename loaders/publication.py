@@ -1,0 +1,234 @@
+"""The ledger of releases: what each one changed, and the hash of what it contains."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from loaders.audit import Finding
+
+
+class PublishError(RuntimeError):
+    """Nothing was published; the message says why."""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """A mart whose differences are kept release by release."""
+
+    mart: str
+    table: str
+    key: tuple[str, ...]
+    has_cause: bool
+
+
+LEDGERS = (
+    Ledger(
+        "fct_kpi_value",
+        "kpi_value",
+        (
+            *("kpi_id", "data_label", "series", "period", "boundary", "unit_code"),
+            *("breakdown", "breakdown_value"),
+        ),
+        has_cause=True,
+    ),
+    Ledger(
+        "fct_kpi_verdict",
+        "kpi_verdict",
+        ("kpi_id", "data_label", "series", "boundary", "unit_code"),
+        has_cause=False,
+    ),
+)
+
+
+def content(
+    connection: psycopg.Connection, schema: str, table: str, *, release_seq: int | None = None
+) -> dict[str, Any]:
+    """Row count and sha256 of a table: of its CSV with header, rows in the order of their text.
+
+    The same bytes as `copy (select t.* from <table> as t order by t::text collate "C") to stdout
+    (format csv, header)` with time zone UTC: anybody can recompute it.
+    """
+    connection.execute("set local timezone to 'UTC'")
+    connection.execute("set local datestyle to 'ISO'")
+    only = sql.SQL("")
+    if release_seq is not None:
+        only = sql.SQL("where t.release_seq = {}").format(sql.Literal(release_seq))
+    statement = sql.SQL(
+        'copy (select t.* from {} as t {} order by t::text collate "C") '
+        "to stdout (format csv, header)"
+    ).format(sql.Identifier(schema, table), only)
+    digest = hashlib.sha256()
+    with connection.cursor() as cursor:
+        with cursor.copy(statement) as copy:
+            for block in copy:
+                digest.update(block)
+        rows = cursor.rowcount
+    return {"rows": rows, "sha256": digest.hexdigest()}
+
+
+def verify_published(connection: psycopg.Connection) -> list[Finding]:
+    """Recompute the hashes in the manifests: of the ledger, and of the marts as they stand.
+
+    The marts are compared only when the connection's role may read them (publisher, not auditor).
+    """
+    findings = []
+    releases = connection.execute(
+        "select release_seq, release_id, manifest from publication.release order by release_seq"
+    ).fetchall()
+    for release_seq, release_id, manifest in releases:
+        for table, recorded in manifest["ledger"].items():
+            found = content(connection, "publication", table, release_seq=release_seq)
+            if found["sha256"] != recorded["sha256"]:
+                what = f"release {release_id}: publication.{table} was changed after it"
+                findings.append(Finding(None, what))
+    readable = connection.execute("select has_schema_privilege('marts', 'usage')").fetchone()
+    if releases and readable and readable[0]:
+        _, release_id, manifest = releases[-1]
+        present = tables(connection, "marts")
+        found_tables = {table: content(connection, "marts", table) for table in present}
+        findings.extend(
+            Finding(None, f"release {release_id}: marts.{table} is not what was published")
+            for table in sorted(found_tables.keys() | manifest["tables"].keys())
+            if found_tables.get(table) != manifest["tables"].get(table)
+        )
+    return findings
+
+
+def tables(connection: psycopg.Connection, schema: str) -> list[str]:
+    """The names of the tables in a schema."""
+    rows = connection.execute(
+        "select tablename from pg_tables where schemaname = %s order by tablename", (schema,)
+    ).fetchall()
+    return [name for (name,) in rows]
+
+
+def append_differences(
+    connection: psycopg.Connection, ledger: Ledger, release_seq: int, causes: dict[str, Any]
+) -> dict[str, int]:
+    """Add the rows that differ from the latest published state; their number by kind of change."""
+    types = _columns(connection, "publication", ledger.table)
+    columns = [name for name in types if name not in {"release_seq", "change", "cause"}]
+    offered = _columns(connection, "candidate", ledger.mart)
+    if set(columns) != set(offered):
+        raise PublishError(
+            f"candidate.{ledger.mart} does not fit publication.{ledger.table}: missing "
+            f"{sorted(set(columns) - set(offered))}, unknown {sorted(set(offered) - set(columns))}; "
+            "a new column needs a migration in sql/"
+        )
+    described = {"unit_level"}
+    values = [name for name in columns if name not in ledger.key]
+
+    def listing(template: str, names: list[str] | tuple[str, ...]) -> sql.Composed:
+        return sql.SQL(", ").join(
+            sql.SQL(template).format(c=sql.Identifier(name), t=sql.SQL(types[name]))  # type: ignore[arg-type]
+            for name in names
+        )
+
+    statement = sql.SQL(
+        """
+        with latest as (
+            select distinct on ({key}) {columns}, change
+            from publication.{table}
+            order by {key}, release_seq desc
+        ),
+        published as (
+            select {columns} from latest where change <> 'withdrawn'
+        ),
+        offered as (
+            select {cast_columns} from candidate.{mart}
+        ),
+        differences as (
+            select
+                {offered_columns},
+                case when p.kpi_id is null then 'new' else 'revised' end as change,
+                {cause} as cause
+            from offered as o
+            left join published as p on ({offered_key}) = ({published_key})
+            where p.kpi_id is null or ({offered_values}) is distinct from ({published_values})
+            union all
+            select
+                {withdrawn_columns},
+                'withdrawn',
+                case when {period} = any(%(restated)s) then 'restated_file' else 'not_computed' end
+            from published as p
+            left join offered as o on ({offered_key}) = ({published_key})
+            where o.kpi_id is null
+        ),
+        added as (
+            insert into publication.{table} (release_seq, {columns}, change {cause_column})
+            select %(release_seq)s, {columns}, change {cause_column} from differences
+            returning change
+        )
+        select change, count(*) from added group by change
+        """
+    ).format(
+        key=listing("{c}", ledger.key),
+        columns=listing("{c}", columns),
+        cast_columns=listing("{c}::{t} as {c}", columns),
+        offered_columns=listing("o.{c}", columns),
+        offered_key=listing("o.{c}", ledger.key),
+        offered_values=listing("o.{c}", values),
+        published_key=listing("p.{c}", ledger.key),
+        published_values=listing("p.{c}", values),
+        # A withdrawn row names what is gone and carries no figure.
+        withdrawn_columns=sql.SQL(", ").join(
+            sql.SQL("p.{}").format(sql.Identifier(name))
+            if name in ledger.key or name in described
+            else sql.SQL("null::{t}").format(t=sql.SQL(types[name]))  # type: ignore[arg-type]
+            for name in columns
+        ),
+        period=sql.SQL("p.period"),
+        cause=_CAUSE if ledger.has_cause else sql.SQL("null::text"),
+        cause_column=sql.SQL(", cause" if ledger.has_cause else ""),
+        table=sql.Identifier(ledger.table),
+        mart=sql.Identifier(ledger.mart),
+    )
+    try:
+        rows = connection.execute(statement, {"release_seq": release_seq, **causes}).fetchall()
+    except psycopg.errors.UniqueViolation as error:
+        raise PublishError(f"candidate.{ledger.mart} has two rows of one key: {error}") from error
+    except psycopg.errors.NotNullViolation as error:
+        raise PublishError(f"candidate.{ledger.mart} has an empty key: {error}") from error
+    return {"new": 0, "revised": 0, "withdrawn": 0} | dict(rows)
+
+
+# The most specific reason that holds.
+_CAUSE = sql.SQL(
+    """
+    case
+        when p.kpi_id is null then 'new_data'
+        when (o.denominator_id, o.denominator_vintage)
+            is distinct from (p.denominator_id, p.denominator_vintage) then 'denominator_vintage'
+        when (o.unit_id, o.unit_level) is distinct from (p.unit_id, p.unit_level) then 'boundary'
+        when (o.numerator, o.denominator, o.value, o.contributors)
+            is distinct from (p.numerator, p.denominator, p.value, p.contributors)
+            and o.is_suppressed is not distinct from p.is_suppressed
+            then case
+                when o.period = any(%(restated)s) then 'restated_file'
+                when %(code_changed)s then 'definition'
+                else 'new_data'
+            end
+        when o.is_suppressed is distinct from p.is_suppressed then 'disclosure_protection'
+        when o.maturity is distinct from p.maturity then 'maturity'
+        else 'caveat'
+    end
+    """
+)
+
+
+def _columns(connection: psycopg.Connection, schema: str, table: str) -> dict[str, str]:
+    rows = connection.execute(
+        """
+        select a.attname, format_type(a.atttypid, a.atttypmod)
+        from pg_attribute as a
+        where a.attrelid = %s::regclass and a.attnum > 0 and not a.attisdropped
+        order by a.attnum
+        """,
+        (f"{schema}.{table}",),
+    ).fetchall()
+    return dict(rows)

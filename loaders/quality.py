@@ -1,0 +1,233 @@
+"""Runs Great Expectations suites in SQL and reports every rule, with proof that it ran.
+
+A suite is data: ``expectations/intake/<source>__<dataset>.json`` and
+``expectations/release/<mart>.json``. Each expectation carries in its ``meta`` what the product
+needs: id, version, kind (``row``: the failing rows are quarantined; ``dataset`` or ``release``:
+the whole is judged), dimension, owner, origin and a sentence in Vietnamese and English.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from string import Template
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+EXPECTATIONS_DIR = Path(__file__).resolve().parents[1] / "expectations"
+DIMENSIONS = Literal[
+    "accuracy", "completeness", "uniqueness", "consistency", "timeliness", "validity"
+]
+ROW_KEY = "_row_number"
+SQL_RULE = "unexpected_rows_expectation"
+
+
+class SuiteError(ValueError):
+    """A suite that cannot be used; the message names file, rule and reason."""
+
+
+class RuleMeta(BaseModel):
+    """What the product needs to know of a rule beside Great Expectations' own fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    id: str = Field(pattern=r"^[a-z0-9_]+\.[a-z0-9_]+$")
+    version: int = Field(ge=1)
+    kind: Literal["row", "dataset", "release"]
+    dimension: DIMENSIONS
+    owner: str = Field(min_length=3)
+    origin: str = Field(min_length=5)
+    column: str | None = None
+    description_vi: str = Field(min_length=10)
+    description_en: str = Field(min_length=10)
+
+
+@dataclass(frozen=True)
+class Rule:
+    meta: RuleMeta
+    severity: str
+    type: str
+    kwargs: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Suite:
+    name: str
+    path: Path
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True)
+class RuleOutcome:
+    """One rule's result. ``failing_rows_sql`` selects the failing row numbers (row rules)."""
+
+    rule: Rule
+    rows_scanned: int
+    rows_failing: int
+    observed: str
+    expected: str
+    result: Literal["pass", "fail", "error"]
+    failing_rows_sql: str | None = None
+
+
+def read_suite(path: Path) -> Suite:
+    """Parse one suite file strictly.
+
+    Raises:
+        SuiteError: naming file, rule and reason.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise SuiteError(f"{path.name}: not JSON: {error}") from error
+    unknown = set(document) - {"name", "meta", "expectations"}
+    if unknown or document.get("name") != path.stem:
+        raise SuiteError(f"{path.name}: name must be {path.stem!r}, unknown keys {sorted(unknown)}")
+    rules, seen = [], set()
+    for position, entry in enumerate(document["expectations"], start=1):
+        where = f"{path.name}: expectation {position}"
+        unknown = set(entry) - {"type", "kwargs", "severity", "meta"}
+        if unknown:
+            raise SuiteError(f"{where}: unknown keys {sorted(unknown)}")
+        try:
+            meta = RuleMeta.model_validate(entry.get("meta", {}))
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise SuiteError(f"{where}: meta.{first['loc'][0]}: {first['msg']}") from error
+        if entry.get("severity") not in ("critical", "warning", "info"):
+            raise SuiteError(f"{where} ({meta.id}): severity is critical, warning or info")
+        if meta.id in seen:
+            raise SuiteError(f"{where}: rule id {meta.id} stands twice")
+        if meta.kind == "row" and meta.column is None:
+            raise SuiteError(f"{where} ({meta.id}): a row rule names its column")
+        seen.add(meta.id)
+        rules.append(Rule(meta, entry["severity"], entry["type"], entry["kwargs"]))
+    if not rules:
+        raise SuiteError(f"{path.name}: a suite has at least one rule")
+    return Suite(document["name"], path, tuple(rules))
+
+
+def suite_files(
+    kind: Literal["intake", "release"], directory: Path = EXPECTATIONS_DIR
+) -> list[Path]:
+    return sorted((directory / kind).glob("*.json"))
+
+
+@cache
+def get_suite(kind: Literal["intake", "release"], name: str) -> Suite:
+    path = EXPECTATIONS_DIR / kind / f"{name}.json"
+    if not path.exists():
+        raise SuiteError(f"no suite {kind}/{name}.json: every dataset and mart has one")
+    return read_suite(path)
+
+
+def run_suite(
+    url: str, schema: str, table: str, suite: Suite, variables: Mapping[str, str]
+) -> list[RuleOutcome]:
+    """Run every rule of a suite on one table, in SQL.
+
+    Args:
+        url: SQLAlchemy URL with the role that may read the table.
+        variables: values for ``$name`` in the suite's queries (period, period_end, …).
+
+    Returns:
+        One outcome per rule, in the suite's order. A rule that raised is an ``error``, and a rule
+        that left no result is one too: a rule that did not run is a failure.
+    """
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    # Importing Great Expectations takes seconds; only gates pay for it.
+    import great_expectations as gx
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    source = context.data_sources.add_sql("warehouse", connection_string=url)
+    try:
+        asset = source.add_table_asset(table, table_name=table, schema_name=schema)
+        batch = asset.add_batch_definition_whole_table("whole").get_batch()
+        expectations = [
+            {
+                "type": rule.type,
+                "kwargs": _substitute(rule.kwargs, variables),
+                "severity": rule.severity,
+                "meta": {"id": rule.meta.id},
+            }
+            for rule in suite.rules
+        ]
+        validation = batch.validate(
+            gx.ExpectationSuite(name=suite.name, expectations=expectations),
+            result_format={
+                "result_format": "COMPLETE",
+                "unexpected_index_column_names": [ROW_KEY],
+                "include_unexpected_rows": False,
+            }
+            if any(rule.meta.kind == "row" for rule in suite.rules)
+            else {"result_format": "SUMMARY"},
+        )
+        results = {r.expectation_config.meta["id"]: r for r in validation.results}
+        rows = _row_count(source, schema, table)
+    finally:
+        source.get_execution_engine().engine.dispose()
+    target = f'"{schema}"."{table}"'
+    return [
+        _outcome(rule, results.get(rule.meta.id), rows, target, variables) for rule in suite.rules
+    ]
+
+
+def _row_count(source: Any, schema: str, table: str) -> int:
+    with source.get_execution_engine().engine.connect() as connection:
+        return connection.exec_driver_sql(f'SELECT count(*) FROM "{schema}"."{table}"').scalar_one()
+
+
+def _substitute(value: Any, variables: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        return Template(value).substitute(variables) if "$" in value else value
+    if isinstance(value, Mapping):
+        return {key: _substitute(item, variables) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_substitute(item, variables) for item in value]
+    return value
+
+
+def _outcome(
+    rule: Rule, result: Any, rows: int, target: str, variables: Mapping[str, str]
+) -> RuleOutcome:
+    expected = json.dumps(
+        {k: v for k, v in rule.kwargs.items() if k != "unexpected_rows_query"}, ensure_ascii=False
+    )
+    if result is None:
+        return RuleOutcome(rule, rows, 0, "the rule did not run", expected, "error")
+    exception = result.exception_info or {}
+    # Column rules nest the exception under a metric id.
+    nested = exception if "raised_exception" in exception else next(iter(exception.values()), {})
+    if nested.get("raised_exception"):
+        message = str(nested.get("exception_message"))
+        return RuleOutcome(rule, rows, 0, message[:500], expected, "error")
+    found = dict(result.result)
+    query: str | None = None
+    if rule.type == SQL_RULE:
+        failing = int(found.get("observed_value", 0))
+        observed = f"{failing} rows"
+        if rule.meta.kind == "row":
+            text = _substitute(rule.kwargs["unexpected_rows_query"], variables)
+            query = text.replace("{batch}", target)
+    else:
+        failing = int(found.get("unexpected_count", 0))
+        observed = str(found.get("observed_value", f"{failing} rows"))
+        if rule.meta.kind == "row" and failing:
+            query = re.sub(r";\s*$", "", found["unexpected_index_query"])
+    # A row rule has no tolerance of its own: any failing row goes to quarantine.
+    passed = failing == 0 if rule.meta.kind == "row" else bool(result.success)
+    return RuleOutcome(
+        rule,
+        rows,
+        failing,
+        observed,
+        expected,
+        "pass" if passed else "fail",
+        query if failing else None,
+    )

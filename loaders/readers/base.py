@@ -1,0 +1,83 @@
+"""What every reader gives: a header and batches of text cells with their row numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+import polars as pl
+
+ROW_NUMBER = "_row_number"
+SHEET = "_sheet"
+
+
+class ReaderError(ValueError):
+    """A file that cannot be read as its contract says; the message tells what to do."""
+
+
+@dataclass(frozen=True)
+class BrokenRow:
+    """A row that could not be split into cells."""
+
+    row_number: int
+    reason_vi: str
+    reason_en: str
+
+
+@dataclass(frozen=True)
+class TextBatch:
+    """Rows of a file as text.
+
+    ``frame`` holds one Utf8 column per header plus ``_row_number`` (1-based count of data rows,
+    header lines not counted) and ``_sheet``; empty cells are null, outer spaces are trimmed.
+    """
+
+    frame: pl.DataFrame
+    broken: tuple[BrokenRow, ...] = ()
+
+
+@dataclass
+class Table:
+    """A file opened by a reader.
+
+    ``stated_period`` is the month (YYYY-MM) that a title row states, None where the layout has
+    none. ``stated_rows`` is the number of rows that the file itself claims in its footer; it is
+    known only after the last batch.
+    """
+
+    headers: list[str]
+    batches: Iterator[TextBatch]
+    stated_period: str | None = None
+    stated_rows: list[int] = field(default_factory=list)
+
+
+def clean_text(column: str) -> pl.Expr:
+    """Outer spaces off, the empty cell is null."""
+    text = pl.col(column).str.strip_chars()
+    return pl.when(text.str.len_bytes() > 0).then(text).alias(column)
+
+
+def check_headers(found: Sequence[str], expected: Sequence[str]) -> None:
+    """Refuse a file whose columns are not those of its contract.
+
+    Raises:
+        ReaderError: with both lists and, for every missing column, the closest one found.
+    """
+    missing = [header for header in expected if header not in found]
+    unknown = [header for header in found if header not in expected]
+    doubled = sorted({header for header in found if found.count(header) > 1})
+    if doubled:
+        raise ReaderError(f"columns stand twice in the header: {doubled}; ask for a corrected file")
+    if not missing and not unknown:
+        return
+    hints = []
+    for header in missing:
+        close = get_close_matches(header, unknown, n=1, cutoff=0.5)
+        if close:
+            hints.append(f"{header!r} may be {close[0]!r}")
+    hint = f" ({'; '.join(hints)})" if hints else ""
+    raise ReaderError(
+        f"the header does not match the contract: missing {missing}, unknown {unknown}{hint}; "
+        "ask for a corrected file, or add the new layout with its first month to the contract"
+    )

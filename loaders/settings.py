@@ -1,0 +1,101 @@
+"""Settings of one installation: environment variables `NQ42_*`, then the file `.env`."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+PSEUDONYM_KEY_MIN_LENGTH = 32
+
+
+class SettingsError(RuntimeError):
+    """A setting that this command needs is missing; the message names the variable."""
+
+
+class Settings(BaseSettings):
+    """Everything that differs between two installations, and nothing else.
+
+    Relative paths are taken from the project folder, not from the working directory: the command
+    line, Airflow's workers and the tests start in different places and must agree.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="NQ42_",
+        env_file=PROJECT_ROOT / ".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    home: Path = Path("var")
+    inbox: Path | None = None
+    landing: Path | None = None
+    reports: Path | None = None
+    database_url: SecretStr | None = None
+    pseudonym_key: SecretStr | None = None
+    bi_password: SecretStr | None = None
+    small_count_threshold: int = Field(default=5, ge=1)
+    log_format: Literal["console", "json"] = "console"
+
+    @field_validator(
+        "database_url", "pseudonym_key", "bi_password", "inbox", "landing", "reports", mode="before"
+    )
+    @classmethod
+    def _empty_means_unset(cls, value: object) -> object:
+        # `NQ42_DATABASE_URL=` in the environment must win over a line in .env.
+        return None if value == "" else value
+
+    @field_validator("pseudonym_key")
+    @classmethod
+    def _key_is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < PSEUDONYM_KEY_MIN_LENGTH:
+            raise ValueError(
+                f"NQ42_PSEUDONYM_KEY must have at least {PSEUDONYM_KEY_MIN_LENGTH} characters"
+            )
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _url_is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(
+            ("postgresql://", "postgres://", "postgresql+")
+        ):
+            raise ValueError("NQ42_DATABASE_URL must start with postgresql://")
+        return value
+
+    @model_validator(mode="after")
+    def _resolve_folders(self) -> Settings:
+        home = PROJECT_ROOT / self.home.expanduser()
+        folders = {"home": home}
+        for name in ("inbox", "landing", "reports"):
+            given: Path | None = getattr(self, name)
+            folders[name] = PROJECT_ROOT / given.expanduser() if given else home / name
+        for name, folder in folders.items():
+            object.__setattr__(self, name, folder.resolve())  # the model is frozen
+        return self
+
+    def require_pseudonym_key(self) -> bytes:
+        """The pseudonym key as bytes.
+
+        Raises:
+            SettingsError: NQ42_PSEUDONYM_KEY is not set.
+        """
+        if self.pseudonym_key is None:
+            raise SettingsError(
+                "NQ42_PSEUDONYM_KEY is not set: personal identifiers cannot be replaced. Put a "
+                f"secret of at least {PSEUDONYM_KEY_MIN_LENGTH} characters into .env and keep a "
+                "copy; with another key the same person gets another pseudonym."
+            )
+        return self.pseudonym_key.get_secret_value().encode()
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process; `get_settings.cache_clear()` reads them again."""
+    return Settings()

@@ -1,0 +1,222 @@
+"""`build`: dbt turns raw into candidate marts, beside the published ones."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from loaders.log import get_logger, log_context
+from loaders.periods import check_period
+from loaders.postgres.database import Role, connect, role_url
+from loaders.settings import PROJECT_ROOT, get_settings
+from loaders.stages.records import BuildResult
+
+DBT_PROJECT = PROJECT_ROOT / "dbt_project"
+#: What decides how a figure is computed: a change here recomputes every month.
+CODE_FOLDERS = ("models", "macros", "seeds")
+CODE_SUFFIXES = {".sql", ".yml", ".csv"}
+
+
+class BuildError(RuntimeError):
+    """dbt failed; the message names each failing model or test. The candidate is gone."""
+
+
+def build(period: str, run_id: str = "manual") -> BuildResult:
+    """Compute the candidate of a month, or of the published one when that is later.
+
+    Only months whose accepted batches or whose code changed since they were last computed are
+    recomputed. When nothing changed since the published release the result is ``unchanged``.
+
+    Raises:
+        BuildError: a model or a test failed.
+    """
+    check_period(period)
+    started = time.monotonic()
+    with log_context(period=period, stage="build", run_id=run_id):
+        with connect(Role.PUBLISHER) as connection:
+            published_period, published = _published(connection)
+            # A restated month that lies before the published one gives a new release of the
+            # published month: readers never go back in time.
+            period = max(period, published_period)
+            prints = month_fingerprints(connection, period)
+            if not prints:
+                raise BuildError(
+                    f"nothing is accepted up to {period}: land, load and gate a source first"
+                )
+            stale = _stale(connection, prints)
+        fingerprint = _digest("\n".join(f"{month} {value}" for month, value in prints.items()))
+        candidate_id = f"{period}-{fingerprint[:12]}"
+        if candidate_id == published:
+            reason_seconds = time.monotonic() - started
+            return BuildResult(candidate_id, period, "unchanged", (), fingerprint, reason_seconds)
+        try:
+            _run_dbt(period, stale, candidate_id)
+        except BuildError:
+            drop_candidate()
+            raise
+        with connect(Role.PUBLISHER) as connection:
+            for month in stale:
+                connection.execute(
+                    "insert into audit.kpi_build (period, fingerprint, candidate_id)"
+                    " values (%s, %s, %s)",
+                    (month, prints[month], candidate_id),
+                )
+        seconds = time.monotonic() - started
+        get_logger().info("build", candidate_id=candidate_id, periods=stale, seconds=seconds)
+        return BuildResult(candidate_id, period, "built", tuple(stale), fingerprint, seconds)
+
+
+def month_fingerprints(connection: psycopg.Connection, as_of: str) -> dict[str, str]:
+    """Month → hash over the code and the batches in raw that the month is computed from."""
+    rows = connection.execute(
+        "select period, string_agg(batch_id, ',' order by source, dataset)"
+        " from audit.batch_accepted where period <= %s group by period order by period",
+        (as_of,),
+    ).fetchall()
+    code = code_fingerprint()
+    return {month: _digest(f"{code}|{batches}") for month, batches in rows}
+
+
+def code_fingerprint() -> str:
+    """Hash over models, macros and seeds, and over the settings that change a figure."""
+    digest = hashlib.sha256(str(get_settings().small_count_threshold).encode())
+    for folder in CODE_FOLDERS:
+        for path in sorted((DBT_PROJECT / folder).rglob("*")):
+            if path.suffix in CODE_SUFFIXES:
+                digest.update(path.relative_to(DBT_PROJECT).as_posix().encode())
+                digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _stale(connection: psycopg.Connection, prints: dict[str, str]) -> list[str]:
+    rows = connection.execute(
+        "select distinct on (period) period, fingerprint from audit.kpi_build"
+        " order by period, id desc"
+    ).fetchall()
+    built = dict(rows)
+    return [month for month, value in prints.items() if built.get(month) != value]
+
+
+def _published(connection: psycopg.Connection) -> tuple[str, str | None]:
+    """Month and candidate that readers see now; ("", None) before the first release."""
+    exists = connection.execute("select to_regclass('marts.release_note')").fetchone()
+    if not exists or exists[0] is None:
+        return "", None
+    row = connection.execute("select as_of_period, candidate_id from marts.release_note").fetchone()
+    return row or ("", None)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def seed_reference() -> None:
+    """Load geography and programme (dbt seeds) into schema reference.
+
+    Raises:
+        BuildError: a seed does not load.
+    """
+    dbt(["seed", "--full-refresh"])
+
+
+def _run_dbt(period: str, stale: list[str], candidate_id: str) -> None:
+    variables = {
+        "as_of_period": period,
+        "periods": stale,
+        "candidate_id": candidate_id,
+        "small_count_threshold": get_settings().small_count_threshold,
+    }
+    drop_candidate()
+    dbt(
+        [
+            "build",
+            "--exclude-resource-type",
+            "unit_test",
+            "--vars",
+            json.dumps(variables),
+        ]
+    )
+
+
+def dbt(arguments: list[str]) -> None:
+    """Run dbt in a process of its own: its logging and its globals stay out of ours.
+
+    Raises:
+        BuildError: naming each node that failed.
+    """
+    target = get_settings().home / "dbt"
+    target.mkdir(parents=True, exist_ok=True)
+    results = target / "run_results.json"
+    results.unlink(missing_ok=True)
+    command = [
+        sys.executable,
+        "-c",
+        "from dbt.cli.main import cli; cli()",
+        *arguments,
+        "--project-dir",
+        str(DBT_PROJECT),
+        "--profiles-dir",
+        str(DBT_PROJECT),
+        "--target-path",
+        str(target),
+        "--log-path",
+        str(get_settings().home / "logs"),
+    ]
+    done = subprocess.run(
+        command, env=dbt_environment(), capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise BuildError(_failure(results, done.stdout + done.stderr))
+
+
+def dbt_environment() -> dict[str, str]:
+    """Environment of a dbt process: the connection, no telemetry, no colours."""
+    address = role_url(Role.TRANSFORMER)
+    return os.environ | {
+        "NQ42_DBT_HOST": address.host or "127.0.0.1",
+        "NQ42_DBT_PORT": str(address.port or 5432),
+        "NQ42_DBT_USER": address.username or "",
+        "NQ42_DBT_PASSWORD": str(address.password or ""),
+        "NQ42_DBT_DBNAME": address.database or "",
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DO_NOT_TRACK": "1",
+        "DBT_USE_COLORS": "false",
+    }
+
+
+def _failure(results: Path, output: str) -> str:
+    """What failed, by name, from dbt's own results; its last lines when it left none."""
+    failed: list[str] = []
+    if results.exists():
+        document: dict[str, Any] = json.loads(results.read_text(encoding="utf-8"))
+        failed = [
+            f"{result['unique_id']}: {str(result.get('message')).strip()[:500]}"
+            for result in document["results"]
+            if result["status"] in ("error", "fail")
+        ]
+    if not failed:
+        failed = output.strip().splitlines()[-15:]
+    return "dbt failed; the published release is unchanged:\n" + "\n".join(failed)
+
+
+def drop_candidate() -> None:
+    """Remove what an unfinished build left in the candidate schema."""
+    with connect(Role.PUBLISHER) as connection:
+        tables = connection.execute(
+            "select tablename from pg_tables where schemaname = 'candidate' order by 1"
+        ).fetchall()
+        for (table,) in tables:
+            connection.execute(
+                sql.SQL("DROP TABLE IF EXISTS {} CASCADE").format(
+                    sql.Identifier("candidate", table)
+                )
+            )

@@ -1,0 +1,33 @@
+"""The three intake stages of every dataset of a source, without an orchestrator."""
+
+from __future__ import annotations
+
+from loaders.contracts.model import get_contract
+from loaders.stages.gate import gate_intake
+from loaders.stages.land import land
+from loaders.stages.load import load
+from loaders.stages.records import GateResult, LandResult, LoadResult
+
+IntakeResult = LandResult | LoadResult | GateResult
+
+
+def import_source(source: str, period: str, run_id: str = "manual") -> list[IntakeResult]:
+    """Land, load and gate each dataset in contract order; the last result of each.
+
+    A dataset that is missing, refused or held does not stop the others.
+    """
+    return [
+        import_dataset(source, dataset.name, period, run_id)
+        for dataset in get_contract(source).datasets
+    ]
+
+
+def import_dataset(source: str, dataset: str, period: str, run_id: str = "manual") -> IntakeResult:
+    """Land, load and gate one dataset; the result of the last stage that ran."""
+    landed = land(source, dataset, period, run_id)
+    if landed.batch_id is None:
+        return landed
+    loaded = load(landed.batch_id, run_id)
+    if loaded.status == "refused":
+        return loaded
+    return gate_intake(landed.batch_id, run_id)

@@ -1,0 +1,235 @@
+"""`land`: the bytes of a delivery, unchanged, into the landing store, with a receipt."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import os
+import secrets
+from pathlib import Path
+
+import psycopg
+
+from loaders import __version__, audit
+from loaders.connectors import CONNECTORS, Delivery
+from loaders.connectors.local import DeliveryError
+from loaders.contracts.model import Dataset, get_dataset
+from loaders.log import get_logger, log_context
+from loaders.periods import check_period
+from loaders.postgres.database import Role, connect
+from loaders.settings import get_settings
+from loaders.stages.records import LandResult
+
+CHUNK_BYTES = 4 * 1024 * 1024
+
+
+def land(source: str, dataset: str, period: str, run_id: str = "manual") -> LandResult:
+    """Fetch the delivery of one dataset for one month and keep it.
+
+    The same file again is ``unchanged``. A different file for a month that is loaded is refused
+    unless its side-car declares a restatement with a reason; so is the file of another month
+    under a new name. Nothing arrived is ``missing``: recorded, never invented.
+    """
+    definition = get_dataset(source, dataset)
+    check_period(period)
+    with log_context(source=source, dataset=dataset, period=period, stage="land", run_id=run_id):
+        try:
+            delivery = _fetch(definition, period)
+            if delivery is None:
+                result = _outcome(
+                    definition, period, "missing", _missing_reason(definition, period)
+                )
+            else:
+                result = _keep(definition, period, delivery, run_id)
+        except DeliveryError as error:
+            result = _outcome(definition, period, "refused", str(error))
+        if result.status != "landed":
+            with connect(Role.LOADER) as connection:
+                _record(connection, result, run_id)
+        get_logger().info("land", status=result.status, reason=result.reason, file=result.file_name)
+        return result
+
+
+def landing_path(dataset: Dataset, period: str, sha256: str) -> Path:
+    """Where the bytes lie, relative to the landing store."""
+    return Path(dataset.source) / dataset.name / period / sha256
+
+
+def batch_id_of(dataset: Dataset, period: str, sha256: str) -> str:
+    """The same file for the same month is the same batch, on any machine."""
+    text = f"{dataset.source}|{dataset.name}|{period}|{sha256}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def lock_month(connection: psycopg.Connection, dataset: Dataset, period: str) -> None:
+    """Only one transaction at a time works on one dataset's month; waits for the other to end."""
+    name = f"{dataset.source}|{dataset.name}|{period}"
+    connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 42))", (name,))
+
+
+def _fetch(dataset: Dataset, period: str) -> Delivery | None:
+    connector = dataset.extension.connector
+    return CONNECTORS[connector.name](
+        get_settings().inbox, dataset.source, period, **connector.options
+    )
+
+
+def _missing_reason(dataset: Dataset, period: str) -> str:
+    options = dataset.extension.connector.options
+    name = str(options.get("pattern", "")).format(yyyymm=period.replace("-", ""), period=period)
+    return f"nothing has arrived: expected {dataset.source}/{period}/{name} in the inbox"
+
+
+def _keep(dataset: Dataset, period: str, delivery: Delivery, run_id: str) -> LandResult:
+    store = get_settings().landing
+    _private_folder(store)
+    partial = store / f".partial-{secrets.token_hex(8)}"
+    try:
+        sha256, size = _copy(delivery.path, partial)
+        if size == 0:
+            raise DeliveryError(f"{delivery.path.name} is empty (0 bytes); ask for the file again")
+        batch_id = batch_id_of(dataset, period, sha256)
+        relative = landing_path(dataset, period, sha256)
+        result = LandResult(
+            batch_id=batch_id,
+            source=dataset.source,
+            dataset=dataset.name,
+            period=period,
+            status="landed",
+            file_name=delivery.path.name,
+            sha256=sha256,
+            size_bytes=size,
+            data_label=delivery.note.data_label,
+        )
+        with connect(Role.LOADER) as connection:
+            lock_month(connection, dataset, period)
+            _refuse_conflicts(connection, dataset, period, delivery, sha256)
+            if _is_known(connection, batch_id):
+                return LandResult(**result.to_dict() | {"status": "unchanged"})
+            target = store / relative
+            _private_folder(target.parent)
+            partial.replace(target)
+            audit.insert_receipt(
+                connection,
+                batch_id=batch_id,
+                source=dataset.source,
+                dataset=dataset.name,
+                period=period,
+                file_name=delivery.path.name,
+                landing_path=relative.as_posix(),
+                sha256=sha256,
+                size_bytes=size,
+                data_label=delivery.note.data_label,
+                maturity=delivery.note.maturity,
+                contract_version=dataset.contract_version,
+                contract_hash=dataset.contract_hash,
+                code_version=__version__,
+                run_id=run_id,
+                control_totals=delivery.note.control_totals,
+            )
+            _record(connection, result, run_id, _restatement(delivery))
+        return result
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _copy(origin: Path, target: Path) -> tuple[str, int]:
+    """Stream a file to the store, owner-only, hashing on the way."""
+    digest, size = hashlib.sha256(), 0
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with origin.open("rb") as incoming, os.fdopen(descriptor, "wb") as outgoing:
+        while chunk := incoming.read(CHUNK_BYTES):
+            digest.update(chunk)
+            size += len(chunk)
+            outgoing.write(chunk)
+        outgoing.flush()
+        os.fsync(outgoing.fileno())
+    return digest.hexdigest(), size
+
+
+def _private_folder(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def _is_known(connection: psycopg.Connection, batch_id: str) -> bool:
+    query = "select 1 from audit.receipt where batch_id = %s"
+    return connection.execute(query, (batch_id,)).fetchone() is not None
+
+
+def _refuse_conflicts(
+    connection: psycopg.Connection, dataset: Dataset, period: str, delivery: Delivery, sha256: str
+) -> None:
+    name = delivery.path.name
+    if not dataset.extension.allow_unchanged:
+        other = connection.execute(
+            "select period from audit.receipt where source = %s and dataset = %s"
+            " and sha256 = %s and period <> %s order by period limit 1",
+            (dataset.source, dataset.name, sha256, period),
+        ).fetchone()
+        if other:
+            raise DeliveryError(
+                f"{name} is byte for byte the file of {other[0]}; ask for the file of {period}"
+            )
+    accepted = connection.execute(
+        "select a.batch_id, r.sha256 from audit.batch_accepted a join audit.receipt r"
+        " using (batch_id) where a.source = %s and a.dataset = %s and a.period = %s",
+        (dataset.source, dataset.name, period),
+    ).fetchone()
+    if accepted and accepted[1] != sha256 and delivery.note.restatement is None:
+        raise DeliveryError(
+            f"{name} differs from the file already loaded for {period} (batch {accepted[0]}); "
+            'if the agency restates the month, add "restatement": {"reason": "…"} to '
+            f"{name}.delivery.json and land again"
+        )
+
+
+def _restatement(delivery: Delivery) -> dict[str, str]:
+    restatement = delivery.note.restatement
+    return {"restatement_reason": restatement.reason} if restatement else {}
+
+
+def _outcome(dataset: Dataset, period: str, status: str, reason: str) -> LandResult:
+    return LandResult(None, dataset.source, dataset.name, period, status, reason)  # type: ignore[arg-type]
+
+
+def _record(
+    connection: psycopg.Connection,
+    result: LandResult,
+    run_id: str,
+    details: dict[str, str] | None = None,
+) -> None:
+    audit.record_batch_result(
+        connection,
+        batch_id=result.batch_id,
+        source=result.source,
+        dataset=result.dataset,
+        period=result.period,
+        stage="land",
+        status=result.status,
+        reason=result.reason,
+        details=details or {},
+        run_id=run_id,
+    )
+
+
+def purge_expired(retention_days: int) -> list[str]:
+    """Delete landing files older than the retention; receipts and hashes stay.
+
+    Returns:
+        Batch ids whose bytes were deleted, each recorded in the audit chain.
+    """
+    limit = dt.datetime.now(dt.UTC) - dt.timedelta(days=retention_days)
+    store, purged = get_settings().landing, []
+    with connect(Role.LOADER) as connection:
+        rows = connection.execute(
+            "select batch_id, landing_path from audit.receipt where landed_at < %s"
+            " order by landed_at, batch_id",
+            (limit,),
+        ).fetchall()
+        for batch_id, relative in rows:
+            path = store / relative
+            if path.exists():
+                audit.append(connection, "landing.purged", {"batch_id": batch_id})
+                path.unlink()
+                purged.append(batch_id)
+    return purged

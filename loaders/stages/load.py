@@ -1,0 +1,251 @@
+"""`load`: a landed file into its own stage table, typed and without identifiers."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+import psycopg
+from psycopg import sql
+
+from loaders import audit
+from loaders.conform import CONTRACT_RULES, RULE_VERSION, Conformer, Finding
+from loaders.contracts.derive import column_list, table_columns
+from loaders.contracts.model import Dataset, get_dataset
+from loaders.log import get_logger, log_context
+from loaders.postgres.database import Role, connect
+from loaders.readers import READERS, ReaderError, Table
+from loaders.readers.base import check_headers
+from loaders.settings import get_settings
+from loaders.stages.land import lock_month
+from loaders.stages.records import LoadResult
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A receipt with the dataset that it belongs to."""
+
+    batch_id: str
+    dataset: Dataset
+    period: str
+    sha256: str
+    landing_path: str
+    file_name: str
+    data_label: str
+    control_totals: dict[str, Any]
+
+    @property
+    def stage_table(self) -> str:
+        return stage_table_name(self.dataset, self.batch_id)
+
+
+def stage_table_name(dataset: Dataset, batch_id: str) -> str:
+    """Name of a batch's stage table, within PostgreSQL's 63 bytes."""
+    return f"{dataset.raw_table[:45]}__{batch_id}"
+
+
+def read_batch(connection: psycopg.Connection, batch_id: str) -> Batch:
+    """The receipt of a batch.
+
+    Raises:
+        KeyError: no such receipt.
+    """
+    row = connection.execute(
+        "select source, dataset, period, sha256, landing_path, file_name, data_label,"
+        " control_totals from audit.receipt where batch_id = %s",
+        (batch_id,),
+    ).fetchone()
+    if row is None:
+        raise KeyError(f"no receipt for batch {batch_id}: land the file first")
+    return Batch(batch_id, get_dataset(row[0], row[1]), *row[2:7], row[7] or {})
+
+
+def is_accepted(connection: psycopg.Connection, batch: Batch) -> bool:
+    """True when the rows of this batch are the ones in raw."""
+    row = connection.execute(
+        "select 1 from audit.batch_accepted where batch_id = %s", (batch.batch_id,)
+    ).fetchone()
+    return row is not None
+
+
+def load(batch_id: str, run_id: str = "manual") -> LoadResult:
+    """Read, check, pseudonymise and COPY one batch, in one transaction.
+
+    A file that cannot be read as its contract says is ``refused``: nothing of it stays but the
+    receipt and the reason. Rows that break a rule of the contract go to quarantine;
+    rows read = staged + quarantined is asserted before the commit.
+    """
+    key = get_settings().require_pseudonym_key()
+    started = time.monotonic()
+    with connect(Role.LOADER) as connection:
+        batch = read_batch(connection, batch_id)
+        if is_accepted(connection, batch):
+            return LoadResult(batch_id, "unchanged", "the rows of this batch are in raw already")
+    dataset = batch.dataset
+    context = {"source": dataset.source, "dataset": dataset.name, "period": batch.period}
+    with log_context(**context, stage="load", batch_id=batch_id, run_id=run_id):
+        try:
+            with connect(Role.LOADER) as connection:
+                lock_month(connection, dataset, batch.period)
+                staged, quarantined = _fill_stage(connection, batch, key)
+                seconds = time.monotonic() - started
+                result = LoadResult(
+                    batch_id, "loaded", None, staged + quarantined, staged, quarantined, seconds
+                )
+                _record(connection, batch, result, run_id)
+        except (ReaderError, OSError) as error:
+            reason = f"{batch.file_name}: {error}"
+            result = LoadResult(batch_id, "refused", reason, seconds=time.monotonic() - started)
+            with connect(Role.LOADER) as connection:
+                _record(connection, batch, result, run_id)
+        get_logger().info("load", **{k: v for k, v in result.to_dict().items() if k != "batch_id"})
+        return result
+
+
+def _open(batch: Batch) -> Table:
+    path = get_settings().landing / batch.landing_path
+    if not path.exists():
+        raise ReaderError(
+            "the landed bytes are gone (purged by retention?); put the file into the inbox again"
+        )
+    reader = batch.dataset.extension.reader
+    table = READERS[reader.name](path, **reader.options)
+    check_headers(table.headers, batch.dataset.headers(batch.period))
+    if table.stated_period not in (None, batch.period):
+        raise ReaderError(
+            f"the title states {table.stated_period}, the delivery is for {batch.period}; "
+            f"ask for the file of {batch.period}"
+        )
+    return table
+
+
+def _fill_stage(connection: psycopg.Connection, batch: Batch, key: bytes) -> tuple[int, int]:
+    """Rows staged and rows quarantined."""
+    table = _open(batch)
+    stage = sql.Identifier("stage", batch.stage_table)
+    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(stage))
+    connection.execute(sql.SQL("CREATE TABLE {} ({})").format(stage, column_list(batch.dataset)))
+    clear_quarantine(connection, batch)
+    conformer = Conformer(batch.dataset, batch.period, key)
+    staged = read = 0
+    findings: list[Finding] = []
+    bad_rows: set[int] = set()
+    copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(
+        stage, sql.SQL(", ").join(map(sql.Identifier, table_columns(batch.dataset)))
+    )
+    with connection.cursor() as cursor, cursor.copy(copy) as stream:
+        for text in table.batches:
+            conformed = conformer.conform(text)
+            read += conformed.rows_read
+            staged += conformed.frame.height
+            bad_rows.update(finding.row_number for finding in conformed.findings)
+            findings += conformed.findings
+            stream.write(_csv(conformed.frame, batch))
+    write_quarantine(connection, batch, (_contract_row(finding) for finding in findings))
+    _check_totals(batch, table, read)
+    if read != staged + len(bad_rows):
+        raise AssertionError(f"{read} rows read, {staged} staged, {len(bad_rows)} quarantined")
+    return staged, len(bad_rows)
+
+
+def _csv(frame: pl.DataFrame, batch: Batch) -> bytes:
+    if frame.height == 0:
+        return b""
+    lineage = (
+        pl.lit(batch.period).alias("_period"),
+        pl.lit(batch.batch_id).alias("_batch_id"),
+        pl.lit(batch.data_label).alias("_data_label"),
+    )
+    ordered = frame.with_columns(lineage).select(list(table_columns(batch.dataset)))
+    buffer = io.BytesIO()
+    ordered.write_csv(buffer, include_header=False)
+    return buffer.getvalue()
+
+
+def _check_totals(batch: Batch, table: Table, read: int) -> None:
+    """A list that lost rows on the way is refused: by the sender's totals or its own footer."""
+    stated = [("the side-car", batch.control_totals.get("rows"))]
+    stated += [("the footer", rows) for rows in table.stated_rows]
+    for where, rows in stated:
+        if rows is not None and int(rows) != read:
+            raise ReaderError(
+                f"{where} states {rows} rows but {read} were read: the file is incomplete; "
+                "ask for the file again"
+            )
+    if read == 0:
+        raise ReaderError("the file has a header but no rows; ask for the file again")
+
+
+def clear_quarantine(connection: psycopg.Connection, batch: Batch) -> None:
+    connection.execute('DELETE FROM quarantine."row" WHERE batch_id = %s', (batch.batch_id,))
+
+
+QUARANTINE_COLUMNS = (
+    "batch_id",
+    "source",
+    "dataset",
+    "period",
+    "file_sha256",
+    "sheet",
+    "row_number",
+    "column_name",
+    "rule_id",
+    "rule_version",
+    "severity",
+    "dimension",
+    "reason_vi",
+    "reason_en",
+    "offending_value",
+    "row_data",
+)
+
+
+def write_quarantine(
+    connection: psycopg.Connection, batch: Batch, rows: Iterable[tuple[Any, ...]]
+) -> None:
+    """COPY rows of QUARANTINE_COLUMNS after ``file_sha256``; the batch gives the rest."""
+    head = (batch.batch_id, batch.dataset.source, batch.dataset.name, batch.period, batch.sha256)
+    copy = sql.SQL('COPY quarantine."row" ({}) FROM STDIN').format(
+        sql.SQL(", ").join(map(sql.Identifier, QUARANTINE_COLUMNS))
+    )
+    with connection.cursor() as cursor, cursor.copy(copy) as stream:
+        for row in rows:
+            stream.write_row((*head, *row))
+
+
+def _contract_row(finding: Finding) -> tuple[Any, ...]:
+    return (
+        finding.sheet,
+        finding.row_number,
+        finding.column,
+        finding.rule_id,
+        RULE_VERSION,
+        "critical",
+        CONTRACT_RULES[finding.rule_id][0],
+        finding.reason_vi,
+        finding.reason_en,
+        finding.value,
+        finding.row_data,
+    )
+
+
+def _record(connection: psycopg.Connection, batch: Batch, result: LoadResult, run_id: str) -> None:
+    audit.record_batch_result(
+        connection,
+        batch_id=batch.batch_id,
+        source=batch.dataset.source,
+        dataset=batch.dataset.name,
+        period=batch.period,
+        stage="load",
+        status=result.status,
+        rows_read=result.rows_read,
+        rows_loaded=result.rows_staged,
+        rows_quarantined=result.rows_quarantined,
+        reason=result.reason,
+        run_id=run_id,
+        seconds=result.seconds,
+    )

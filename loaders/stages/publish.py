@@ -1,0 +1,312 @@
+"""`publish`: switch the marts to an approved candidate, whole or not at all.
+
+One transaction, as nq42_publisher: the ledger rows (what is new, revised or withdrawn since the
+release before), the release with its manifest, the audit event, then the switch. Readers of `marts`
+wait for the switch for some milliseconds and see either the old release or the new one.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from loaders import __version__, audit
+from loaders.log import get_logger, log_context
+from loaders.postgres.database import Role, connect
+from loaders.publication import LEDGERS, PublishError, append_differences, content, tables
+from loaders.stages.records import PublishResult
+
+PUBLISH_LOCK_KEY = 4_220_260_003
+# Shorter than PostgreSQL's deadlock_timeout (1 s): if a reader and the switch wait for each other,
+# it is the switch that gives way, never the reader.
+LOCK_WAIT_MS = 400
+LOCK_ATTEMPTS = 100
+
+GATE_PASSED = "gate.release.passed"
+GATE_NOT_PASSED = ("gate.release.held", "gate.release.failed", "gate.release.refused")
+NOTE = "release_note"
+
+
+def publish(
+    candidate_id: str,
+    *,
+    run_id: str | None = None,
+    after_publish: Callable[[PublishResult], str | None] | None = None,
+) -> PublishResult:
+    """Publish the candidate that passed the release gate; a second call changes nothing.
+
+    Args:
+        candidate_id: must be the one in `candidate.release_note`.
+        run_id: stored with the release.
+        after_publish: called with the result after the commit; returns the path of the report.
+
+    Raises:
+        PublishError: another candidate is there, the gate has not passed it, it is older than what
+            is published, its tables do not fit the ledger, or readers hold the marts too long.
+    """
+    with log_context(stage="publish", run_id=run_id):
+        with connect(Role.PUBLISHER) as connection:
+            result = _publish(connection, candidate_id, run_id)
+        counts = {"new": result.rows_new, "revised": result.rows_revised}
+        get_logger().info(
+            f"release {result.status}",
+            release_id=result.release_id,
+            **counts,
+            withdrawn=result.rows_withdrawn,
+        )
+    if after_publish is None:
+        return result
+    path = after_publish(result)
+    return PublishResult(**{**result.to_dict(), "report_path": str(path) if path else None})
+
+
+def _publish(
+    connection: psycopg.Connection, candidate_id: str, run_id: str | None
+) -> PublishResult:
+    connection.execute("select pg_advisory_xact_lock(%s)", (PUBLISH_LOCK_KEY,))
+    known = connection.execute(
+        "select release_id, period from publication.release where candidate_id = %s",
+        (candidate_id,),
+    ).fetchone()
+    if known:
+        return PublishResult(release_id=known[0], period=known[1], status="unchanged")
+
+    new = _candidate_tables(connection)
+    period = _check_candidate(connection, candidate_id)
+    _check_gate(connection, candidate_id)
+    release_seq, release_id, previous = _next_release(connection, period)
+
+    manifest = _manifest(connection, new, candidate_id, release_id, period)
+    causes = _causes(manifest, previous)
+    changes: dict[str, int] = {"new": 0, "revised": 0, "withdrawn": 0}
+    for ledger in LEDGERS:
+        counts = append_differences(connection, ledger, release_seq, causes)
+        for change, count in counts.items():
+            changes[change] += count
+        manifest["ledger"][ledger.table] = {
+            **content(connection, "publication", ledger.table, release_seq=release_seq),
+            "changes": counts,
+        }
+
+    old = tables(connection, "marts")
+    _lock_for_switch(connection, [("marts", t) for t in old] + [("candidate", t) for t in new])
+    _record_release(connection, manifest, release_seq, run_id)
+    _switch(connection, old, new)
+    return PublishResult(
+        release_id=release_id,
+        period=period,
+        status="published",
+        rows_new=changes["new"],
+        rows_revised=changes["revised"],
+        rows_withdrawn=changes["withdrawn"],
+    )
+
+
+# --- may it be published? -----------------------------------------------------------------------
+
+
+def _candidate_tables(connection: psycopg.Connection) -> list[str]:
+    """The candidate's tables, locked against a build that would change them meanwhile."""
+    other = connection.execute(
+        """
+        select c.relname from pg_class as c
+        where c.relnamespace = 'candidate'::regnamespace and c.relkind in ('v', 'm', 'f')
+        """
+    ).fetchall()
+    if other:
+        names = ", ".join(sorted(name for (name,) in other))
+        raise PublishError(f"schema candidate holds views ({names}): only tables are published")
+    found = tables(connection, "candidate")
+    missing = {NOTE, *(ledger.mart for ledger in LEDGERS)}.difference(found)
+    if missing:
+        raise PublishError(
+            f"there is no candidate to publish: schema candidate lacks {', '.join(sorted(missing))}"
+        )
+    names = sql.SQL(", ").join(sql.Identifier("candidate", table) for table in found)
+    connection.execute(sql.SQL("lock table {} in share mode").format(names))
+    return found
+
+
+def _check_candidate(connection: psycopg.Connection, candidate_id: str) -> str:
+    """The candidate's period, when it is the one asked for and not a step back."""
+    notes = connection.execute("select candidate_id, as_of_period from candidate.release_note")
+    rows = notes.fetchall()
+    if len(rows) != 1:
+        raise PublishError(f"candidate.release_note has {len(rows)} rows instead of one")
+    found, period = rows[0]
+    if found != candidate_id:
+        raise PublishError(f"the candidate that was built is {found}, not {candidate_id}")
+    latest = connection.execute(
+        "select period from publication.release order by release_seq desc limit 1"
+    ).fetchone()
+    if latest and period < latest[0]:
+        raise PublishError(
+            f"candidate {candidate_id} is as of {period}, but {latest[0]} is published: it would "
+            f"withdraw the months after {period}. Build for {latest[0]} to publish a correction."
+        )
+    return period
+
+
+def _check_gate(connection: psycopg.Connection, candidate_id: str) -> None:
+    last = connection.execute(
+        """
+        select kind from audit.event
+        where kind = any(%s) and payload ->> 'candidate_id' = %s
+        order by seq desc
+        limit 1
+        """,
+        ([GATE_PASSED, *GATE_NOT_PASSED], candidate_id),
+    ).fetchone()
+    if last is None or last[0] != GATE_PASSED:
+        state = "did not pass" if last else "has not seen"
+        raise PublishError(
+            f"the release gate {state} candidate {candidate_id}: it stays a candidate"
+        )
+
+
+def _next_release(
+    connection: psycopg.Connection, period: str
+) -> tuple[int, str, dict[str, Any] | None]:
+    """Sequence number and id ("2025-07.2") of this release, and the manifest of the one before."""
+    last = connection.execute(
+        "select release_seq, manifest from publication.release order by release_seq desc limit 1"
+    ).fetchone()
+    row = connection.execute(
+        "select count(*) from publication.release where period = %s", (period,)
+    ).fetchone()
+    assert row is not None
+    return (last[0] + 1 if last else 1), f"{period}.{row[0] + 1}", (last[1] if last else None)
+
+
+# --- what is in it ------------------------------------------------------------------------------
+
+
+def _manifest(
+    connection: psycopg.Connection,
+    candidate_tables: list[str],
+    candidate_id: str,
+    release_id: str,
+    period: str,
+) -> dict[str, Any]:
+    batches = connection.execute(
+        """
+        select
+            a.source, a.dataset, a.period, a.batch_id, a.data_label,
+            r.sha256, r.maturity, r.contract_version, r.contract_hash
+        from audit.batch_accepted as a
+        inner join audit.receipt as r using (batch_id)
+        where a.period <= %s
+        order by a.source, a.dataset, a.period
+        """,
+        (period,),
+    )
+    names = [column.name for column in batches.description or ()]
+    accepted = [dict(zip(names, row, strict=True)) for row in batches.fetchall()]
+    return {
+        "release_id": release_id,
+        "candidate_id": candidate_id,
+        "period": period,
+        "code_version": __version__,
+        "tables": {name: content(connection, "candidate", name) for name in candidate_tables},
+        "ledger": {},
+        "batches": accepted,
+        "contracts": {
+            f"{batch['source']}.{batch['dataset']}": batch["contract_hash"] for batch in accepted
+        },
+    }
+
+
+def _causes(manifest: dict[str, Any], previous: dict[str, Any] | None) -> dict[str, Any]:
+    """What besides the figures changed since the release before: it explains revisions."""
+
+    def batch_ids(of: dict[str, Any]) -> dict[tuple[str, str, str], str]:
+        return {(b["source"], b["dataset"], b["period"]): b["batch_id"] for b in of["batches"]}
+
+    before = batch_ids(previous) if previous else {}
+    restated = {
+        key[2]
+        for key, batch_id in batch_ids(manifest).items()
+        if before.get(key, batch_id) != batch_id
+    }
+    return {
+        "restated": sorted(restated),
+        "code_changed": bool(previous) and previous["code_version"] != manifest["code_version"],
+    }
+
+
+# --- record and switch --------------------------------------------------------------------------
+
+
+def _lock_for_switch(connection: psycopg.Connection, tables: list[tuple[str, str]]) -> None:
+    """Take all locks of the switch together, giving way to readers as often as needed."""
+    names = sql.SQL(", ").join(sql.Identifier(*table) for table in tables)
+    statement = sql.SQL("lock table {} in access exclusive mode").format(names)
+    for attempt in range(1, LOCK_ATTEMPTS + 1):
+        try:
+            # A block of its own: giving up frees the locks taken so far, and so the readers.
+            with connection.transaction():
+                # The statement's limit bounds the sum of the waits, which is what readers feel.
+                connection.execute(f"set local lock_timeout = {LOCK_WAIT_MS}")
+                connection.execute(f"set local statement_timeout = {LOCK_WAIT_MS}")
+                # First the chain: a long load may hold it, and readers must not wait for that.
+                audit.lock(connection)
+                connection.execute(statement)
+                connection.execute("set local lock_timeout = 0")
+                connection.execute("set local statement_timeout = 0")
+            return
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled) as error:
+            if attempt == LOCK_ATTEMPTS:
+                raise PublishError(
+                    f"the marts are in use: no pause in {LOCK_ATTEMPTS} attempts; nothing was "
+                    "changed. Look for long queries in pg_stat_activity and publish again."
+                ) from error
+            time.sleep(random.uniform(0.01, 0.1) * min(attempt, 10))
+
+
+def _record_release(
+    connection: psycopg.Connection, manifest: dict[str, Any], release_seq: int, run_id: str | None
+) -> None:
+    chain_head = audit.head(connection)  # the chain is locked: it is what the event follows
+    labels = connection.execute(
+        "select coalesce(array_agg(distinct data_label order by data_label), '{}') "
+        "from candidate.fct_kpi_value"
+    ).fetchone()
+    assert labels is not None
+    values = {
+        "release_seq": release_seq,
+        "release_id": manifest["release_id"],
+        "period": manifest["period"],
+        "candidate_id": manifest["candidate_id"],
+        "published_at": datetime.now(UTC),
+        "code_version": manifest["code_version"],
+        "data_labels": labels[0],
+        "manifest": Jsonb({**manifest, "chain_head": chain_head}),
+        "chain_head": chain_head,
+        "run_id": run_id,
+    }
+    audit.insert_vouched(connection, audit.RELEASE_EVENT, values)
+
+
+def _switch(connection: psycopg.Connection, old: list[str], new: list[str]) -> None:
+    if old:
+        # One statement, because the marts may refer to each other.
+        names = sql.SQL(", ").join(sql.Identifier("marts", table) for table in old)
+        try:
+            connection.execute(sql.SQL("drop table {}").format(names))
+        except psycopg.errors.DependentObjectsStillExist as error:
+            raise PublishError(f"something outside depends on the marts: {error}") from error
+    for table in new:
+        name = sql.Identifier("candidate", table)
+        connection.execute(sql.SQL("alter table {} set schema marts").format(name))
+    for table in new:
+        name = sql.Identifier("marts", table)
+        # The transformer, who built it, must not be able to touch what is published.
+        connection.execute(sql.SQL("alter table {} owner to nq42_publisher").format(name))
+        connection.execute(sql.SQL("grant select on {} to nq42_bi").format(name))

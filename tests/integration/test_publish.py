@@ -1,0 +1,315 @@
+"""Publishing: the ledger, the switch, and that nothing happens by halves."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+
+from loaders import audit
+from loaders.postgres.database import Role, connect
+from loaders.publication import verify_published
+from loaders.settings import PROJECT_ROOT
+from loaders.stages import publish as publish_module
+from loaders.stages.publish import PublishError, publish
+from loaders.stages.records import PublishResult
+
+pytestmark = pytest.mark.usefixtures("warehouse")
+
+MakeCandidate = Callable[..., str]
+
+
+def rows(query: str, *parameters: Any, role: Role = Role.ADMIN) -> list[tuple[Any, ...]]:
+    with connect(role) as connection:
+        return connection.execute(query, parameters or None).fetchall()
+
+
+def published_candidate() -> str:
+    return rows("select candidate_id from marts.release_note", role=Role.BI)[0][0]
+
+
+def state() -> tuple[Any, ...]:
+    """Everything that publishing changes."""
+    tables = ("publication.release", "publication.kpi_value", "publication.kpi_verdict")
+    counts = tuple(rows(f"select count(*) from {table}")[0][0] for table in tables)
+    marts = rows("select schemaname, tablename from pg_tables where schemaname = 'marts'")
+    return (*counts, published_candidate(), sorted(marts), rows("select max(seq) from audit.event"))
+
+
+def test_the_ledger_tells_new_revised_and_withdrawn_rows_apart(
+    make_candidate: MakeCandidate,
+) -> None:
+    make_candidate("c1", [{}, {"unit_code": "21028"}, {"unit_code": "21031"}])
+    first = publish("c1", run_id="run-1")
+    assert first == PublishResult("2025-06.1", "2025-06", "published", 4, 0, 0, None)
+
+    make_candidate(
+        "c2",
+        [
+            {},
+            {"unit_code": "21028", "numerator": 11, "value": 11},
+            {"period": "2025-07"},
+        ],
+        verdicts=[{"period": "2025-07", "verdict": "achieved"}],
+        period="2025-07",
+    )
+    second = publish("c2")
+    assert second == PublishResult("2025-07.1", "2025-07", "published", 1, 2, 1, None)
+    assert rows(
+        "select unit_code, period, change, cause, value from publication.kpi_value"
+        " where release_seq = 2 order by change"
+    ) == [
+        ("21025", "2025-07", "new", "new_data", 10),
+        ("21028", "2025-06", "revised", "new_data", 11),
+        ("21031", "2025-06", "withdrawn", "not_computed", None),
+    ]
+
+    make_candidate(
+        "c3",
+        [
+            {"denominator_vintage": "2025", "denominator": 90},
+            {"unit_code": "21031"},
+            {"unit_code": "21028", "numerator": None, "value": None, "is_suppressed": True},
+        ],
+        verdicts=[],
+        period="2025-07",
+    )
+    third = publish("c3")
+    assert (third.release_id, third.rows_new, third.rows_revised, third.rows_withdrawn) == (
+        *("2025-07.2", 1, 2),
+        2,  # the row of 2025-07, and the verdict
+    )
+    assert rows(
+        "select unit_code, change, cause from publication.kpi_value"
+        " where release_seq = 3 order by change, unit_code"
+    ) == [
+        ("21031", "new", "new_data"),  # it comes back after it was withdrawn
+        ("21025", "revised", "denominator_vintage"),
+        ("21028", "revised", "disclosure_protection"),
+        ("21025", "withdrawn", "not_computed"),
+    ]
+    with connect(Role.ADMIN) as connection:
+        assert audit.verify(connection) == []
+        assert verify_published(connection) == []
+
+
+def test_publishing_the_same_candidate_again_changes_nothing(make_candidate: MakeCandidate) -> None:
+    make_candidate("again", [{}], period="2025-07")
+    first = publish("again")
+    before = state()
+    seen: list[PublishResult] = []
+    second = publish("again", after_publish=lambda result: seen.append(result) or "report.html")
+    assert (second.status, second.release_id) == ("unchanged", first.release_id)
+    assert second.report_path == "report.html"
+    assert [result.status for result in seen] == ["unchanged"]
+    assert state() == before
+
+
+def test_a_replaced_file_is_named_as_the_cause(make_candidate: MakeCandidate) -> None:
+    def accept(batch_id: str) -> None:
+        names = {"source": "health", "dataset": "staff", "period": "2025-06"}
+        with connect(Role.LOADER) as connection:
+            audit.insert_receipt(
+                connection,
+                batch_id=batch_id,
+                **names,
+                file_name="a.csv",
+                landing_path=f"health/{batch_id}",
+                sha256=batch_id,
+                size_bytes=1,
+                data_label="sample",
+                maturity="final",
+                contract_hash="h1",
+            )
+            audit.record_batch_result(
+                connection, batch_id=batch_id, **names, stage="gate", status="accepted"
+            )
+
+    accept("b1")
+    make_candidate("before-restatement", [{"unit_code": "r"}], period="2025-07")
+    publish("before-restatement")
+    accept("b2")
+    make_candidate("restated", [{"unit_code": "r", "numerator": 12}], period="2025-07")
+    publish("restated")
+    manifest, causes = rows(
+        "select manifest, array(select cause from publication.kpi_value as v"
+        " where v.release_seq = r.release_seq and v.unit_code = 'r')"
+        " from publication.release as r where candidate_id = 'restated'"
+    )[0]
+    assert causes == ["restated_file"]
+    assert [batch["batch_id"] for batch in manifest["batches"]] == ["b2"]
+    assert manifest["contracts"] == {"health.staff": "h1"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "built", "passed", "period", "message"),
+    [
+        ("x1", "x2", True, "2025-07", "built is x2, not x1"),
+        ("x3", "x3", False, "2025-07", "has not seen"),
+        ("x4", "x4", True, "2024-06", "withdraw the months after 2024-06"),
+    ],
+)
+def test_a_candidate_that_may_not_be_published_is_refused(
+    make_candidate: MakeCandidate, asked: str, built: str, passed: bool, period: str, message: str
+) -> None:
+    make_candidate(built, [{}], passed=passed, period=period)
+    before = state()
+    with pytest.raises(PublishError, match=message):
+        publish(asked)
+    assert state() == before
+
+
+def test_a_gate_that_fails_after_it_passed_stops_the_release(make_candidate: MakeCandidate) -> None:
+    make_candidate("changed-mind", [{}], period="2025-07")
+    with connect(Role.PUBLISHER) as connection:
+        audit.append(connection, "gate.release.held", {"candidate_id": "changed-mind"})
+    with pytest.raises(PublishError, match="did not pass"):
+        publish("changed-mind")
+
+
+def test_a_candidate_with_two_rows_of_one_key_is_refused(make_candidate: MakeCandidate) -> None:
+    make_candidate("twins", [{"unit_code": "new"}, {"unit_code": "new"}], period="2025-07")
+    with pytest.raises(PublishError, match="two rows of one key"):
+        publish("twins")
+
+
+def test_a_candidate_with_a_column_the_ledger_lacks_is_refused(
+    make_candidate: MakeCandidate,
+) -> None:
+    make_candidate("wider", [{}], period="2025-07")
+    with connect(Role.TRANSFORMER) as connection:
+        connection.execute("alter table candidate.fct_kpi_value add column surprise text")
+    with pytest.raises(PublishError, match=r"unknown \['surprise'\]"):
+        publish("wider")
+
+
+def test_an_empty_candidate_schema_is_named_clearly() -> None:
+    with connect(Role.TRANSFORMER) as connection:
+        connection.execute(
+            "drop table if exists candidate.fct_kpi_value, candidate.fct_kpi_verdict,"
+            " candidate.release_note"
+        )
+    with pytest.raises(PublishError, match="no candidate to publish"):
+        publish("nothing")
+
+
+def test_an_error_in_the_middle_of_the_switch_changes_nothing(
+    make_candidate: MakeCandidate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_candidate("broken", [{"numerator": 99}], period="2025-07")
+    before = state()
+    whole_switch = publish_module._switch
+
+    def half(connection: psycopg.Connection, old: list[str], new: list[str]) -> None:
+        whole_switch(connection, old, new[:1])
+        raise RuntimeError("power cut")
+
+    monkeypatch.setattr(publish_module, "_switch", half)
+    with pytest.raises(RuntimeError, match="power cut"):
+        publish("broken")
+    assert state() == before
+    monkeypatch.undo()
+
+
+def test_a_kill_in_the_middle_of_the_switch_changes_nothing(make_candidate: MakeCandidate) -> None:
+    make_candidate("killed", [{"numerator": 98}], period="2025-07")
+    before = state()
+    script = """
+import time
+from loaders.stages import publish as module
+switch = module._switch
+def then_wait(*arguments):
+    switch(*arguments)
+    print("switched", flush=True)
+    time.sleep(60)
+module._switch = then_wait
+module.publish("killed")
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=PROJECT_ROOT
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"switched\n"
+        process.send_signal(signal.SIGKILL)
+    assert state() == before
+    assert publish("killed").status == "published"
+
+
+def test_readers_never_fail_and_never_see_two_releases_at_once(
+    make_candidate: MakeCandidate,
+) -> None:
+    make_candidate("poll-0", [{"caveat_en": "poll-0"}], period="2025-07")
+    publish("poll-0")
+    stop = threading.Event()
+    errors: list[BaseException] = []
+    seen: set[str] = set()
+    # Both orders: a lock taken table by table would deadlock with one of them.
+    queries = (
+        "select n.candidate_id, v.caveat_en, m.candidate_id from marts.release_note as n,"
+        " marts.fct_kpi_value as v, marts.release_note as m",
+        "select v.caveat_en, n.candidate_id, v.caveat_en from marts.fct_kpi_value as v,"
+        " marts.fct_kpi_verdict as k, marts.release_note as n",
+    )
+
+    def read(query: str) -> None:
+        try:
+            with connect(Role.BI) as connection:
+                connection.autocommit = True
+                while not stop.is_set():
+                    (row,) = connection.execute(query).fetchall()
+                    assert len(set(row)) == 1, row
+                    seen.add(row[0])
+        except BaseException as error:
+            errors.append(error)
+
+    readers = [threading.Thread(target=read, args=(query,)) for query in queries * 2]
+    for reader in readers:
+        reader.start()
+    try:
+        for number in range(1, 21):
+            name = f"poll-{number}"
+            make_candidate(name, [{"caveat_en": name}], period="2025-07")
+            assert publish(name).status == "published"
+    finally:
+        stop.set()
+        for reader in readers:
+            reader.join()
+    assert errors == []
+    assert len(seen) > 5  # they did read while it was switched
+
+
+def test_a_reader_who_keeps_the_marts_stops_the_switch_but_not_other_readers(
+    make_candidate: MakeCandidate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish_module, "LOCK_ATTEMPTS", 2)
+    make_candidate("waits", [{"numerator": 97}], period="2025-07")
+    before = state()
+    with connect(Role.BI) as reader:
+        reader.execute("select * from marts.fct_kpi_value")
+        with pytest.raises(PublishError, match="the marts are in use"):
+            publish("waits")
+        started = time.monotonic()
+        published_candidate()
+        assert time.monotonic() - started < 1
+    assert state() == before
+
+
+def test_verify_names_a_mart_that_is_not_what_was_published(make_candidate: MakeCandidate) -> None:
+    make_candidate("genuine", [{"numerator": 96}], period="2025-07")
+    publish("genuine")
+    with connect(Role.ADMIN) as connection:
+        assert verify_published(connection) == []
+        connection.execute("update marts.fct_kpi_value set value = 0")
+        (finding,) = verify_published(connection)
+        assert "marts.fct_kpi_value is not what was published" in finding.what
+        connection.execute("alter table publication.kpi_value disable trigger append_only")
+        connection.execute("update publication.kpi_value set value = 1 where release_seq = 1")
+        assert "publication.kpi_value was changed" in verify_published(connection)[0].what
+        connection.rollback()
