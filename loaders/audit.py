@@ -28,6 +28,7 @@ CHAIN_LOCK_KEY = 4_220_260_002
 RECEIPT_EVENT = "receipt.recorded"
 BATCH_EVENT = "batch.result"
 RELEASE_EVENT = "release.published"
+PURGE_EVENT = "landing.purged"
 # Tables whose rows are repeated, whole, in the event that was appended with them.
 VOUCHED_ROWS = {
     RECEIPT_EVENT: ("audit", "receipt", "batch_id"),
@@ -63,7 +64,8 @@ def _append_json(connection: psycopg.Connection, kind: str, payload_json: str) -
     # payload goes through jsonb first, so that what is hashed is what will be read back.
     row = connection.execute(
         """
-        select coalesce(head.seq, 0) + 1, coalesce(head.hash, %s), clock_timestamp(), %s::jsonb::text
+        select
+            coalesce(head.seq, 0) + 1, coalesce(head.hash, %s), clock_timestamp(), %s::jsonb::text
         from (select 1) as one
         left join (select seq, hash from audit.event order by seq desc limit 1) as head on true
         """,
@@ -125,15 +127,29 @@ def verify(connection: psycopg.Connection, expected_head: str | None = None) -> 
 
 
 def verify_receipts(connection: psycopg.Connection, landing: Path) -> list[Finding]:
-    """Compare every landed file that is still kept with its receipt.
+    """Compare every landed file with its receipt.
 
-    A file that retention has purged is no finding: the receipt and its hash stay.
+    A file that retention has purged, with its event, is no finding: the receipt and its hash stay.
     """
     findings = []
-    query = "select batch_id, landing_path, sha256 from audit.receipt order by landed_at, batch_id"
-    for batch_id, landing_path, sha256 in connection.execute(query).fetchall():
+    query = """
+        select
+            r.batch_id,
+            r.landing_path,
+            r.sha256,
+            exists (
+                select from audit.event as e
+                where e.kind = %s and e.payload ->> 'batch_id' = r.batch_id
+            )
+        from audit.receipt as r
+        order by r.landed_at, r.batch_id
+    """
+    rows = connection.execute(query, (PURGE_EVENT,)).fetchall()
+    for batch_id, landing_path, sha256, is_purged in rows:
         path = landing / landing_path
         if not path.exists():
+            if not is_purged:
+                findings.append(Finding(None, f"batch {batch_id}: {landing_path} is gone"))
             continue
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()

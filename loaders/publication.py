@@ -114,11 +114,11 @@ def append_differences(
     types = _columns(connection, "publication", ledger.table)
     columns = [name for name in types if name not in {"release_seq", "change", "cause"}]
     offered = _columns(connection, "candidate", ledger.mart)
-    if set(columns) != set(offered):
+    missing, unknown = sorted(set(columns) - set(offered)), sorted(set(offered) - set(columns))
+    if missing or unknown:
         raise PublishError(
-            f"candidate.{ledger.mart} does not fit publication.{ledger.table}: missing "
-            f"{sorted(set(columns) - set(offered))}, unknown {sorted(set(offered) - set(columns))}; "
-            "a new column needs a migration in sql/"
+            f"candidate.{ledger.mart} does not fit publication.{ledger.table}: missing {missing}, "
+            f"unknown {unknown}; a new column needs a migration in sql/"
         )
     described = {"unit_level"}
     values = [name for name in columns if name not in ledger.key]

@@ -77,9 +77,11 @@ def database_server(_not_the_developers_settings: None) -> Iterator[URL]:
 @pytest.fixture(scope="session")
 def _template(database_server: URL) -> Iterator[str]:
     """A migrated database that each module copies: faster than migrating, and always clean."""
-    with _database(database_server) as name, pytest.MonkeyPatch.context() as patch:
-        _point_to(patch, database_server.set(database=name), Path(tempfile.gettempdir()))
-        migrate()
+    with _database(database_server) as name:
+        with pytest.MonkeyPatch.context() as patch:
+            _point_to(patch, database_server.set(database=name), Path(tempfile.gettempdir()))
+            migrate()
+        get_settings.cache_clear()
         yield name
 
 
@@ -91,6 +93,7 @@ def warehouse(
     with _database(database_server, _template) as name, pytest.MonkeyPatch.context() as patch:
         address = database_server.set(database=name)
         _point_to(patch, address, tmp_path_factory.mktemp("home"))
+        migrate()  # what belongs to the database as a whole is not copied
         yield Warehouse(settings=get_settings(), url=address)
     get_settings.cache_clear()
 

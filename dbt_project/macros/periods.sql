@@ -75,3 +75,11 @@
         when 'school_year' then right({{ column }}, 4)::double precision + 8::double precision / 12
     end
 {%- endmacro %}
+
+{#- An identifier that came from outside, checked before it is written into SQL. -#}
+{% macro checked_identifier(value, name) -%}
+    {%- if not modules.re.fullmatch('[A-Za-z0-9_.:@-]{1,100}', value | string) -%}
+        {{ exceptions.raise_compiler_error(name ~ ": only letters, digits and _.:@- are allowed") }}
+    {%- endif -%}
+    {{ value }}
+{%- endmacro %}

@@ -11,3 +11,8 @@
         when 'KON TUM' then '62'
     end
 {%- endmacro %}
+
+{#- The columns that make two delivered figures the same observation. -#}
+{% macro delivered_grain() -%}
+    kpi_id, data_label, series, period, boundary_id, unit_code, breakdown, breakdown_value
+{%- endmacro %}

@@ -259,11 +259,18 @@ def _extension(model: type[_Strict], owner: Any, file: str, key: str) -> Any:
         raise ContractError(file, f"{key}.{EXTENSION}.{where}", first["msg"]) from error
 
 
-def _check_known(element: BaseModel, file: str, key: str) -> None:
-    """The standard's library lets unknown keys of inner elements pass; a contract may not."""
-    extra = set(element.model_extra or {})
-    if extra:
-        raise ContractError(file, f"{key}.{sorted(extra)[0]}", "unknown key")
+def _check_known(document: Any, parsed: Any, file: str, key: str) -> None:
+    """The standard's library drops unknown keys of inner elements; a contract may not have any."""
+    if isinstance(document, dict) and isinstance(parsed, dict):
+        for name, value in document.items():
+            inner = f"{key}.{name}" if key else name
+            if name not in parsed:
+                raise ContractError(file, inner, "unknown key")
+            _check_known(value, parsed[name], file, inner)
+    elif isinstance(document, list) and isinstance(parsed, list):
+        for value, found in zip(document, parsed, strict=True):
+            label = value.get("name") if isinstance(value, dict) else None
+            _check_known(value, found, file, f"{key}.{label}" if label else key)
 
 
 def _check_options(
@@ -291,7 +298,6 @@ def _check_options(
 
 
 def _column(prop: SchemaProperty, file: str, key: str) -> Column:
-    _check_known(prop, file, key)
     extension: ColumnExtension = _extension(ColumnExtension, prop, file, key)
     if prop.logicalType not in LOGICAL_TYPES:
         known = ", ".join(LOGICAL_TYPES)
@@ -340,7 +346,6 @@ def _dataset(schema: SchemaObject, source: str, version: str, digest: str, file:
     from loaders.readers import READERS
 
     key = f"schema.{schema.name}"
-    _check_known(schema, file, key)
     extension: DatasetExtension = _extension(DatasetExtension, schema, file, key)
     _check_options(extension.connector, CONNECTORS, file, f"{key}.connector")
     _check_options(extension.reader, READERS, file, f"{key}.reader")
@@ -408,6 +413,7 @@ def read_contract(path: Path) -> Contract:
     except ValidationError as error:
         first = error.errors()[0]
         raise ContractError(file, ".".join(map(str, first["loc"])), first["msg"]) from error
+    _check_known(document, standard.model_dump(by_alias=True, exclude_unset=True), file, "")
     if standard.id != path.stem:
         raise ContractError(file, "id", f"must be the file's name, {path.stem!r}")
     extension: SourceExtension = _extension(SourceExtension, standard, file, "(root)")

@@ -240,8 +240,8 @@ def _initialise(cluster: Path, owner: pwd.struct_passwd | None, binaries: Path) 
     partial, password = cluster / "data.partial", cluster / "password"
     shutil.rmtree(partial, ignore_errors=True)
     password.unlink(missing_ok=True)
-    with open(os.open(password, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(secrets.token_urlsafe(32))
+    password.touch(mode=0o600)  # before there is anything in it to read
+    password.write_text(secrets.token_urlsafe(32))
     if owner is not None:
         os.chown(password, owner.pw_uid, owner.pw_gid)
     # Sorted by code point on every machine; `builtin` still knows the case of Vietnamese letters.
@@ -352,7 +352,7 @@ def _server(cluster: Path) -> Server:
 
 
 def _running_pid(data: Path) -> int | None:
-    """The pid of the server that runs on this folder, not of a process that inherited its number."""
+    """The pid of the server on this folder, not of a process that inherited its number."""
     try:
         pid = int((data / "postmaster.pid").read_text().splitlines()[0])
     except (FileNotFoundError, IndexError, ValueError):

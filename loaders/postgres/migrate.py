@@ -18,47 +18,48 @@ SQL_FOLDER = PROJECT_ROOT / "sql"
 # Any fixed number: two migrations of one database wait for each other on it.
 LOCK_KEY = 4_220_260_001
 ATTEMPTS = 5
+ROLE_WAS_MADE_MEANWHILE = (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation)
 
 
 def migrate() -> list[str]:
     """Bring the warehouse to the newest version; the ids of the migrations that were applied.
 
     Roles belong to the whole server: another database being migrated at the same moment may make
-    PostgreSQL report a concurrent update of a role, so that is tried again.
+    PostgreSQL report a concurrent change of a role, so that is tried again.
     """
     logging.getLogger("yoyo").setLevel(logging.WARNING)
+    applied: list[str] = []
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return _migrate_once()
-        except (psycopg.errors.InternalError_, psycopg.errors.UniqueViolation):
+            _migrate_once(applied)
+            break
+        except (psycopg.errors.InternalError_, *ROLE_WAS_MADE_MEANWHILE):
             if attempt == ATTEMPTS:
                 raise
             time.sleep(0.2 * attempt)
-    raise AssertionError("unreachable")
+    return applied
 
 
-def _migrate_once() -> list[str]:
+def _migrate_once(applied: list[str]) -> None:
     with connect(Role.ADMIN) as connection:
         connection.autocommit = True
         # yoyo's own lock is a row, which a killed process leaves behind; this one ends with us.
         connection.execute("select pg_advisory_lock(%s)", (LOCK_KEY,))
-        applied = _apply()
-        with connection.transaction():
-            _set_bi_login(connection)
-    return applied
+        connection.execute((SQL_FOLDER / "server" / "roles.sql").read_text(encoding="utf-8"))
+        _set_bi_login(connection)
+        _apply(applied)
 
 
-def _apply() -> list[str]:
+def _apply(applied: list[str]) -> None:
     try:
         getpass.getuser()  # yoyo records it; a container's user may have no name
     except (KeyError, OSError):
         os.environ["LOGNAME"] = "nq42"
     with get_backend(url(Role.ADMIN)) as backend:
         backend.break_lock()
-        pending = backend.to_apply(read_migrations(str(SQL_FOLDER)))
-        names = [migration.id for migration in pending]
-        backend.apply_migrations(pending)
-    return names
+        for migration in backend.to_apply(read_migrations(str(SQL_FOLDER))):
+            backend.apply_one(migration)
+            applied.append(migration.id)
 
 
 def _set_bi_login(connection: psycopg.Connection) -> None:

@@ -29,7 +29,7 @@ BENEFIT = {
 CN_DIGIT_CHANGE = day(2026, 1, 1)
 ELSEWHERE_CARDS = ("01", "48", "79")
 #: Share of an age group that is enrolled at its level, and its rise per school year.
-ENROLLED = {1: (0.9985, 0.0), 2: (0.966, 0.002), 3: (0.705, 0.006)}
+ENROLLED = {1: (0.999, 0.0), 2: (0.975, 0.002), 3: (0.715, 0.006)}
 
 
 def commune_population(province: Province, month: Month) -> pl.DataFrame:
@@ -241,7 +241,7 @@ def pupils(province: Province, month: Month) -> pl.DataFrame:
         [base + rise * (first_year - 2023) for base, rise in ENROLLED.values()],
     )
     away = province.uniform("school elsewhere")[people]
-    at_school = (stage >= 6) & (stage <= 17) & (away >= 0.004)
+    at_school = (stage >= 6) & (stage <= 17) & (away >= 0.002)
     at_school &= province.uniform("at school")[people] < share
     people, stage, level, away = (a[at_school] for a in (people, stage, level, away))
     kind = province.uniform("upper secondary kind")[people]
@@ -254,7 +254,7 @@ def pupils(province: Province, month: Month) -> pl.DataFrame:
     changes = province.uniform("record change")[people]
     # A change happens at some month of the school year, so the figures move within it.
     passed = ((month.number - 9) % 12 + 1) / 12
-    changed = ~moved & (changes < 0.02 * passed)
+    changed = ~moved & (changes < 0.012 * passed)
     reason = province.uniform("record reason")[people]
     wrong = changed & (reason >= 0.6)
     other = province.other_address[people]
@@ -288,7 +288,7 @@ def pupils(province: Province, month: Month) -> pl.DataFrame:
         _birth_year=pl.Series(province.birth_year[person].astype(np.int32)),
         _level=pl.Series(level[index].astype(np.int32)),
         _grade=pl.Series((stage[index] - 5).astype(np.int64)),
-        _away=pl.Series(away[index] < 0.008),
+        _away=pl.Series(away[index] < 0.006),
         _delivered=pl.Series(province.is_delivered(at, month)),
         birth_month=dates(province.birth[person]),
     ).filter("_delivered")
@@ -302,7 +302,9 @@ def _pupil_columns(province: Province, month: Month, frame: pl.DataFrame) -> pl.
     communes = pl.Series(np.where(geography.unit[1] > 0, geography.unit[1], geography.unit[2]))
     commune = communes.gather(frame["_place"]).cast(pl.String)
     code = pl.Series(geography.province).gather(frame["_place"])
-    number = pl.col("_level").cast(pl.String) + (1 + pl.col("_person") % 2).cast(pl.String).str.zfill(2)
+    number = pl.col("_level").cast(pl.String) + (1 + pl.col("_person") % 2).cast(
+        pl.String
+    ).str.zfill(2)
     return frame.with_columns(
         report_month=_report_month(month),
         school_year=pl.lit(f"{first_year}-{first_year + 1}"),
@@ -349,7 +351,9 @@ def temporary_houses(province: Province, month: Month) -> pl.DataFrame:
         .sort("_unit", "_household", "_line")
         .with_columns(
             unit_code=_code("_unit"),
-            address=pl.format("Thôn {}, tổ {}", 1 + pl.col("_household") % 9, 1 + pl.col("_household") % 4),
+            address=pl.format(
+                "Thôn {}, tổ {}", 1 + pl.col("_household") % 9, 1 + pl.col("_household") % 4
+            ),
         )
     )
 

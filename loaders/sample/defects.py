@@ -136,42 +136,42 @@ def _nothing(_: Row, __: Context) -> None:
     return None
 
 
-def _common(dataset: str, *, sex: bool = True) -> list[Kind]:
+def _common(future_rule: str | None) -> list[Kind]:
     kinds = [Kind("citizen_number_11_digits", "contract.pattern", _short_citizen_number)]
-    if sex:
+    if future_rule is not None:
         kinds += [
             Kind("citizen_number_against_sex", "contract.citizen_number", _other_sex),
             Kind("sex_code_9", "contract.enum", _set("sex_code", "9")),
             Kind("birth_on_31_february", "contract.type", _birth_on_31_february),
-            Kind("birth_in_the_future", f"{dataset}.birth_not_in_future", _born_in_the_future),
+            Kind("birth_in_the_future", future_rule, _born_in_the_future),
         ]
     return kinds
 
 
-def _units(dataset: str, column: str, eligible: str | None = None) -> list[Kind]:
-    rule = f"{dataset}.unit_valid_in_month"
+def _units(suite: str, column: str, eligible: str | None = None) -> list[Kind]:
+    rule = f"{suite}.unit_valid_on_date"
     return [
         Kind("unit_unknown", rule, _set(column, UNKNOWN_UNIT), eligible),
         Kind("unit_not_valid_in_month", rule, _outdated_unit(column), eligible),
     ]
 
 
-def _duplicate(dataset: str) -> Kind:
-    return Kind(DUPLICATE, f"{dataset}.no_exact_duplicate", _nothing)
+def _duplicate(suite: str) -> Kind:
+    return Kind(DUPLICATE, f"{suite}.not_repeated", _nothing)
 
 
 #: Every kind of damage by dataset, in the order in which they are used in turn.
 KINDS: dict[str, list[Kind]] = {
     "health_insurance_members": [
-        *_common("health_insurance_members"),
+        *_common("hi_members.birth_not_in_future"),
         Kind("valid_from_missing", "contract.required", _set("valid_from", None)),
         Kind("card_too_short", "contract.pattern", _card_too_short),
-        Kind("valid_to_before_valid_from", "health_insurance_members.dates_in_order", _swap_dates),
-        *_units("health_insurance_members", "residence_unit_code"),
-        _duplicate("health_insurance_members"),
+        Kind("valid_to_before_valid_from", "hi_members.validity_in_order", _swap_dates),
+        *_units("hi_members", "residence_unit_code"),
+        _duplicate("hi_members"),
     ],
     "pupils": [
-        *_common("pupils"),
+        *_common("pupils.age_plausible"),
         Kind("level_missing", "contract.required", _set("level_code", None)),
         Kind("grade_outside_level", "pupils.grade_fits_level", _grade_outside_level, "_has_grade"),
         Kind("born_1950", "pupils.age_plausible", _born_1950),
@@ -180,9 +180,9 @@ KINDS: dict[str, list[Kind]] = {
     ],
     "staff": [
         Kind("profession_unknown", "contract.enum", _set("profession_code", "XX")),
-        Kind("facility_not_in_register", "staff.facility_in_register",
+        Kind("facility_not_in_register", "staff.facility_known",
              _set("facility_code", UNKNOWN_FACILITY)),
-        *_common("staff"),
+        *_common("staff.birth_not_in_future"),
         Kind("degree_missing", "contract.required", _set("degree_code", None)),
         _duplicate("staff"),
     ],
@@ -195,14 +195,14 @@ KINDS: dict[str, list[Kind]] = {
         _duplicate("facilities"),
     ],
     "temporary_houses": [
-        Kind("completed_before_approved", "temporary_houses.completed_after_approved",
+        Kind("completed_before_approved", "houses.approved_before_completed",
              _completed_too_early),
         Kind("approved_on_missing", "contract.required", _set("approved_on", None)),
-        *_common("temporary_houses", sex=False),
+        *_common(None),
         Kind("group_unknown", "contract.enum", _set("household_group_code", "XX")),
         Kind("start_on_31_february", "contract.type", _start_on_31_february),
-        *_units("temporary_houses", "unit_code"),
-        _duplicate("temporary_houses"),
+        *_units("houses", "unit_code"),
+        _duplicate("houses"),
     ],
 }  # fmt: skip
 
@@ -267,7 +267,5 @@ def damage(
     )
     copies = damaged[duplicates]
     rule = next(kind.rule for kind in kinds if kind.kind == DUPLICATE)
-    defects += [
-        Defect(text.height + 1 + i, DUPLICATE, rule) for i in range(len(duplicates))
-    ]
+    defects += [Defect(text.height + 1 + i, DUPLICATE, rule) for i in range(len(duplicates))]
     return pl.concat([damaged, copies]), lost, sorted(defects, key=lambda d: d.row_number)

@@ -23,9 +23,6 @@ KON_TUM_FROM = "2025-06"
 REFORM = "2025-07"
 #: Average population 2024 of the statistics office, persons, by old province.
 POPULATION_2024 = {"51": 1_259_900, "62": 601_800}
-#: Communes that ended on 2025-01-01 → the one that took them in, used where the crosswalk seed
-#: does not say it. The sources do not name the receiver of 21286; the invented people need one.
-ABSORBED_2025_01 = {"21253": "21262", "21403": "21406", "21286": "21283"}
 
 
 class SampleError(ValueError):
@@ -128,10 +125,9 @@ def _successors(
             pairs.add((old, new))
     known = {old for old, _ in pairs}
     for code in set(before) - known:
-        successor = code if code in after else ABSORBED_2025_01.get(code)
-        if successor is None or successor not in after:
+        if code not in after:
             raise SampleError(f"commune {code} ends before {start}-01 and no seed says into what")
-        pairs.add((code, successor))
+        pairs.add((code, code))
     return sorted(pairs)
 
 

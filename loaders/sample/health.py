@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from loaders.sample.agencies import _code
-from loaders.sample.province import NEVER, Month, Province, dates, stream
+from loaders.sample.province import NEVER, Month, Province, dates, spread, stream
 
 #: First number of the facility codes of a kind, after the two digits of the province.
 FIRST_NUMBER = {"BV": 1, "PKDK": 101, "TYT": 201, "PK": 501, "NT": 701}
@@ -16,8 +16,8 @@ FIRST_NUMBER = {"BV": 1, "PKDK": 101, "TYT": 201, "PK": 501, "NT": 701}
 FACILITY_COUNTS = {
     "BV": {"51": (18, 7), "62": (11, 4)},
     "PKDK": {"51": (20, 6), "62": (9, 4)},
-    "PK": {"51": (130, 14), "62": (60, 8)},
-    "NT": {"51": (250, 24), "62": (120, 12)},
+    "PK": {"51": (130, 20), "62": (60, 12)},
+    "NT": {"51": (250, 34), "62": (120, 20)},
 }
 NAMES = {
     "BV": "Bệnh viện mẫu số",
@@ -72,7 +72,9 @@ class Health:
             {
                 "_kind": ["TYT"] * len(places),
                 "_place": places,
-                "facility_code": [f"{p}{n:03d}" for p, n in zip(geography.province, number)],
+                "facility_code": [
+                    f"{p}{n:03d}" for p, n in zip(geography.province, number, strict=True)
+                ],
                 "_name": [""] * len(places),
                 "ownership_code": ["CL"] * len(places),
                 "_beds": rng.integers(3, 7, len(places)),
@@ -103,7 +105,9 @@ class Health:
                 "_place": place,
                 "facility_code": [f"{code}{FIRST_NUMBER[kind] + i:03d}" for i in range(count)],
                 "_name": [f"{NAMES[kind]} {i + 1} ({code})" for i in range(count)],
-                "ownership_code": ["CL" if kind == "BV" and i % 6 != 5 else "TN" for i in range(count)],
+                "ownership_code": [
+                    "CL" if kind == "BV" and i % 6 != 5 else "TN" for i in range(count)
+                ],
                 "_beds": (beds if kind in BEDS_PER_10K else 0 * beds).astype(np.int64),
                 "_phase": rng.random(count),
                 # Newly licensed places without listed staff: only they are ever damaged, so a
@@ -162,19 +166,18 @@ class Health:
             count = min(max(round(rate * province.size_2024 / 10_000), 2), len(candidates) - taken)
             people = candidates[taken : taken + count]
             taken += count
-            degrees, shares = zip(*DEGREES[profession])
+            degrees, shares = zip(*DEGREES[profession], strict=True)
+            degree = np.searchsorted(np.cumsum(shares)[:-1], spread(rng, count), side="right")
             parts.append(
                 pl.DataFrame(
                     {
                         "_person": people,
                         "profession_code": [profession] * count,
-                        "degree_code": rng.choice(degrees, count, p=shares),
+                        "degree_code": np.array(degrees)[degree],
                         "_facility": self._workplaces(rng, places, count),
                         "_other": self._workplaces(rng, {"PKDK": 0.5, "PK": 0.5}, count),
                         # Most were there before 2024; the others join month by month.
-                        "_from": np.where(
-                            rng.random(count) < 0.88, 0, rng.integers(1, 48, count)
-                        ),
+                        "_from": np.where(spread(rng, count) < 0.88, 0, rng.integers(1, 48, count)),
                         "_leaves": np.where(
                             rng.random(count) < 0.04, rng.integers(-6, 60, count), 999
                         ),
@@ -197,7 +200,8 @@ class Health:
         for kind, share in kinds.items():
             inside = facilities["_kind"].to_numpy() == kind
             chance[inside] = share * weight[inside] / weight[inside].sum()
-        return rng.choice(len(chance), count, p=chance / chance.sum())
+        bounds = np.cumsum(chance) / chance.sum()
+        return np.minimum(np.searchsorted(bounds, spread(rng, count)), len(chance) - 1)
 
     def staff_of(self, month: Month) -> pl.DataFrame:
         """Staff rows of the month; people of a closed station work at the one that stayed."""
@@ -217,7 +221,9 @@ class Health:
                 facility_code=self.facilities["facility_code"].gather(facility),
                 person_key=province.citizen_number.gather(person),
                 full_name=province.full_name.gather(person),
-                licence_key=pl.format("{}/QNG-CCHN", pl.col("_person").cast(pl.String).str.zfill(7)),
+                licence_key=pl.format(
+                    "{}/QNG-CCHN", pl.col("_person").cast(pl.String).str.zfill(7)
+                ),
                 birth_month=dates(province.birth[person]),
                 sex_code=pl.Series(province.sex[person]).cast(pl.String),
                 work_status_code=pl.when(pl.col("_leaves") <= month.index)

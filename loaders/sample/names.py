@@ -5,23 +5,40 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-SURNAMES_KINH = ["Nguyễn", "Trần", "Lê", "Phạm", "Huỳnh", "Võ", "Phan", "Bùi", "Đặng", "Đỗ", "Ngô", "Hồ", "Dương", "Trương", "Đinh", "Lý", "Đoàn", "Tạ", "Mai", "Cao", "Lâm", "Từ", "Tôn", "Thái", "Châu", "Tiêu"]
-#: Household name by ethnic group; "A"/"Y" is the highland form for men and women.
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+SURNAMES_KINH = _words(
+    "Nguyễn Trần Lê Phạm Huỳnh Võ Phan Bùi Đặng Đỗ Ngô Hồ Dương Trương Đinh Lý Đoàn Tạ Mai Cao "
+    "Lâm Từ Tôn Thái Châu Tiêu"
+)
+#: Household names by ethnic group.
 SURNAMES_GROUP = {
-    "03": ["Lò", "Quàng", "Cà", "Lường", "Hà", "Vi"],
-    "06": ["Bùi", "Quách", "Đinh", "Hà", "Trương"],
-    "10": ["Rơ-châm", "Ksor", "Siu", "Rmah", "Puih"],
-    "19": ["Phạm", "Đinh"],
-    "30": ["Hồ"],
+    "03": _words("Lò Quàng Cà Lường Hà Vi"),
+    "06": _words("Bùi Quách Đinh Hà Trương"),
+    "10": _words("Rơ-châm Ksor Siu Rmah Puih"),
+    "19": _words("Phạm Đinh"),
+    "30": _words("Hồ"),
 }
 MIDDLE = {
-    1: ["Văn", "Hữu", "Đức", "Minh", "Quốc", "Thanh", "Tấn", "Ngọc", "Công", "Xuân", "Gia", "Anh", "Thành", "Đình"],
-    2: ["Thị", "Thị", "Thị", "Ngọc", "Thanh", "Kim", "Thu", "Mỹ", "Bảo", "Phương", "Như", "Hoài", "Khánh"],
+    1: _words("Văn Hữu Đức Minh Quốc Thanh Tấn Ngọc Công Xuân Gia Anh Thành Đình"),
+    2: _words("Thị Thị Thị Ngọc Thanh Kim Thu Mỹ Bảo Phương Như Hoài Khánh"),
 }
 GIVEN = {
-    1: ["An", "Bảo", "Bình", "Công", "Cường", "Dũng", "Duy", "Dương", "Đạt", "Đức", "Hải", "Hậu", "Hiếu", "Hoà", "Hoàng", "Hùng", "Huy", "Khang", "Khánh", "Khoa", "Kiên", "Lâm", "Long", "Lộc", "Lực", "Minh", "Nam", "Nghĩa", "Nhân", "Phong", "Phú", "Phúc", "Quân", "Quang", "Quý", "Sơn", "Tài", "Tâm", "Thắng", "Thành", "Thiện", "Thịnh", "Thông", "Tiến", "Toàn", "Trí", "Trung", "Tuấn", "Tùng", "Vinh", "Vũ"],
-    2: ["An", "Anh", "Bích", "Chi", "Diễm", "Dung", "Duyên", "Giang", "Hà", "Hạnh", "Hằng", "Hiền", "Hoa", "Hồng", "Huệ", "Hương", "Khuê", "Lan", "Lành", "Liên", "Linh", "Loan", "Ly", "Mai", "My", "Nga", "Ngân", "Ngọc", "Nguyệt", "Nhi", "Nhung", "Oanh", "Phương", "Quyên", "Quỳnh", "Sương", "Tâm", "Thảo", "Thanh", "Thoa", "Thu", "Thuý", "Thư", "Trang", "Trinh", "Trúc", "Tuyết", "Vân", "Vy", "Xuân", "Yến"],
+    1: _words(
+        "An Bảo Bình Công Cường Dũng Duy Dương Đạt Đức Hải Hậu Hiếu Hoà Hoàng Hùng Huy Khang "
+        "Khánh Khoa Kiên Lâm Long Lộc Lực Minh Nam Nghĩa Nhân Phong Phú Phúc Quân Quang Quý Sơn "
+        "Tài Tâm Thắng Thành Thiện Thịnh Thông Tiến Toàn Trí Trung Tuấn Tùng Vinh Vũ"
+    ),
+    2: _words(
+        "An Anh Bích Chi Diễm Dung Duyên Giang Hà Hạnh Hằng Hiền Hoa Hồng Huệ Hương Khuê Lan "
+        "Lành Liên Linh Loan Ly Mai My Nga Ngân Ngọc Nguyệt Nhi Nhung Oanh Phương Quyên Quỳnh "
+        "Sương Tâm Thảo Thanh Thoa Thu Thuý Thư Trang Trinh Trúc Tuyết Vân Vy Xuân Yến"
+    ),
 }
+#: Groups whose men are named "A" and women "Y" before the given name.
 HIGHLAND_NAMES = {"13", "14", "27", "52", "54"}
 
 
@@ -52,9 +69,7 @@ def full_names(
         index[of_sex & highland] = len(forms)
         forms.append("A" if code == 1 else "Y")
     names = GIVEN[1] + GIVEN[2]
-    last = np.where(
-        sex == 1, given % len(GIVEN[1]), len(GIVEN[1]) + given % len(GIVEN[2])
-    )
+    last = np.where(sex == 1, given % len(GIVEN[1]), len(GIVEN[1]) + given % len(GIVEN[2]))
     front = pl.Series("front", forms).gather(index)
     end = pl.Series("end", names).gather(last)
     return pl.DataFrame([front, end]).select(

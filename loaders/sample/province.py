@@ -23,6 +23,7 @@ EPOCH = dt.date(1970, 1, 1)
 HOUSEHOLD_SIZE = 3.6
 MOVING_SHARE = 0.12
 HOUSES_SHARE = 0.005
+GOLDEN = (5**0.5 - 1) / 2
 OLDEST_BIRTH_YEAR = 1926
 #: Relative size of one year of birth by age in 2024: (up to age, size).
 AGE_PROFILE = ((14, 1.55), (24, 1.25), (39, 1.6), (59, 1.35), (69, 1.0), (79, 0.55), (98, 0.17))
@@ -54,6 +55,11 @@ POVERTY = {"plain": (0.04, 0.04), "mountain": (0.20, 0.10), "island": (0.05, 0.0
 def stream(seed: int, purpose: str) -> np.random.Generator:
     """A stream of random numbers of its own for each purpose."""
     return np.random.default_rng([seed, zlib.crc32(purpose.encode())])
+
+
+def spread(rng: np.random.Generator, count: int) -> np.ndarray:
+    """``count`` numbers in [0, 1), evenly spread and in random order: shares hold at any size."""
+    return rng.permutation((np.arange(count) + 0.5) / max(count, 1))
 
 
 def day(year: int, month: int, number: int) -> int:
@@ -116,8 +122,8 @@ class Province:
         self.geography, self.scale, self.seed = geography, scale, seed
         self.size_2024 = geography.weight.sum() * scale
         self._draw_people()
-        self._draw_households()
         self._draw_deaths()
+        self._draw_households()
 
     def uniform(self, purpose: str) -> np.ndarray:
         """One number in [0, 1) per person, always the same for a purpose."""
@@ -142,12 +148,19 @@ class Province:
         geography, seed = self.geography, self.seed
         self.household_count = households = max(round(self.count / HOUSEHOLD_SIZE), 1)
         rng = stream(seed, "household")
+        if households < len(geography.weight):
+            raise SampleError(
+                f"scale {self.scale}: too small, some commune would have no household"
+            )
         self.household = rng.integers(0, households, self.count, dtype=np.int32)
-        places = np.cumsum(geography.weight) / geography.weight.sum()
-        spread = (np.arange(households) + 0.5) / households
-        self.first_place = np.searchsorted(places, spread).astype(np.int16)
+        # Every household has somebody who was there before 2024 and stays alive.
+        settled = np.flatnonzero((self.birth_year < 2024) & (self.death == NEVER))
+        self.household[rng.permutation(settled)[:households]] = np.arange(households)
+        self.first_place = self._homes(households)
         rng = stream(seed, "moves")
         moves = rng.random(households) < MOVING_SHARE
+        # The first household of a place stays: a commune is never empty.
+        moves[np.unique(self.first_place, return_index=True)[1]] = False
         self.move_day = np.where(moves, rng.integers(*WINDOW, households), NEVER).astype(np.int32)
         self.second_place = self.other_place("moves", self.first_place, leave_share=0.08)
         rng = stream(seed, "poverty")
@@ -161,6 +174,13 @@ class Province:
         self.is_merit = rng.random(households) < 0.035
         self.ethnic = self._draw_ethnic()
         self.family = stream(seed, "family").integers(0, 1 << 16, households, dtype=np.int32)
+
+    def _homes(self, households: int) -> np.ndarray:
+        """H: first place of each household, in proportion to the places, at least one each."""
+        weight = self.geography.weight
+        exact = np.cumsum(weight / weight.sum() * (households - len(weight)))
+        bounds = np.rint(exact).astype(int) + np.arange(1, len(weight) + 1)
+        return np.searchsorted(bounds, np.arange(households), side="right").astype(np.int16)
 
     def other_place(self, purpose: str, place: np.ndarray, leave_share: float) -> np.ndarray:
         """Another place for each given one: in the same old province but for ``leave_share``."""
@@ -235,7 +255,7 @@ class Province:
 
     @cached_property
     def head(self) -> np.ndarray:
-        """H: the eldest member of each household, -1 in an empty one."""
+        """H: the eldest member of each household."""
         order = np.lexsort((self.birth, self.household))
         ordered = self.household[order]
         first = np.r_[True, ordered[1:] != ordered[:-1]]
@@ -257,16 +277,19 @@ class Province:
         rng = stream(self.seed, "houses")
         size = self.household_count
         need = np.select([self.is_poor, self.is_near_poor, self.is_merit], [4.5, 2.5, 2.0], 0.3)
-        chosen = rng.random(size) < HOUSES_SHARE * need / need.mean()
-        adult = self.birth_year[np.maximum(self.head, 0)] <= 1999
-        chosen &= (self.head >= 0) & adult & (self.move_day == NEVER)
-        home = np.flatnonzero(chosen)
-        wave = rng.random(len(home))
+        # The highlands of Kon Tum rebuilt most of theirs before 2024.
+        need[self.geography.province[self.first_place] == "62"] *= 0.5
+        need[(self.birth_year[self.head] > 1999) | (self.move_day != NEVER)] = 0
+        # Households stand in order of place: equal steps along them, and golden steps in time,
+        # keep the shares of places and months right even for a few dozen houses.
+        steps = np.cumsum(need) * (HOUSES_SHARE * size / need.sum()) + rng.random()
+        home = np.flatnonzero(np.diff(np.floor(steps), prepend=0.0) > 0)
+        wave = (np.arange(len(home)) * GOLDEN + rng.random()) % 1
         edges = [day(2023, 7, 1), day(2024, 7, 1), day(2025, 7, 1), day(2027, 10, 1)]
-        approved = np.interp(wave, [0, 0.55, 0.85, 1], edges).astype(np.int64)
+        approved = np.interp(wave, [0, 0.75, 0.92, 1], edges).astype(np.int64)
         started = approved + rng.integers(15, 75, len(home))
         completed = np.where(
-            rng.random(len(home)) < 0.97, started + rng.integers(45, 240, len(home)), NEVER
+            rng.random(len(home)) < 0.97, started + rng.integers(45, 700, len(home)), NEVER
         )
         group = np.select(
             [self.is_merit[home], self.is_poor[home], self.is_near_poor[home]],
@@ -333,6 +356,6 @@ def dates(days: np.ndarray) -> pl.Series:
     """Days since 1970-01-01 as dates; NEVER becomes null."""
     series = pl.Series(days.astype(np.int32))
     frame = pl.DataFrame({"day": series})
-    return frame.select(
-        pl.when(pl.col("day") < int(NEVER)).then(pl.col("day")).cast(pl.Date)
-    )["day"]
+    return frame.select(pl.when(pl.col("day") < int(NEVER)).then(pl.col("day")).cast(pl.Date))[
+        "day"
+    ]

@@ -267,7 +267,7 @@ def _lock_for_switch(connection: psycopg.Connection, tables: list[tuple[str, str
                     f"the marts are in use: no pause in {LOCK_ATTEMPTS} attempts; nothing was "
                     "changed. Look for long queries in pg_stat_activity and publish again."
                 ) from error
-            time.sleep(random.uniform(0.01, 0.1) * min(attempt, 10))
+            time.sleep(random.uniform(0.01, 0.1) * min(attempt, 10))  # noqa: S311
 
 
 def _record_release(

@@ -1,57 +1,99 @@
 {{ config(materialized='table') }}
 
--- Grain: one row per KPI, series, unit, breakdown and period of a figure that an agency delivered.
+-- Grain: one row per KPI, label, series, period, boundary, unit, breakdown and value.
+-- Figures that an agency itself delivers; the seed delivered_series says which ones.
 with
 
 series as (
-    select
-        *,
-        -- "2016-2020" covers the figures printed without a standard from 2015 on: a standard is
-        -- first measured at the end of the year before.
-        substring(standard_version::text from '^[0-9]{4}')::integer - 1 as standard_first_year,
-        substring(standard_version::text from '[0-9]{4}$')::integer as standard_last_year
-    from {{ ref('delivered_series') }}
+    select * from {{ ref('delivered_series') }}
 ),
 
 figures as (
     select * from {{ ref('int_statistics__delivered_figures') }}
 ),
 
--- A figure that names its standard belongs to that standard alone.
+kpis as (
+    select * from {{ ref('programme_kpi') }}
+),
+
+-- The pattern keeps standards apart: 2015 alone has two poverty rates.
 matched as (
     select
-        series.kpi_id,
-        figures.data_label,
-        series.series,
+        series.*,
         figures.period,
-        series.boundary_id as boundary,
-        series.unit_level,
-        series.unit_code::text as unit_code,
-        series.breakdown,
-        series.breakdown_value,
-        figures.value,
-        figures.batch_id,
+        figures.period_label,
+        figures.value as printed_value,
         figures.is_preliminary,
         figures.standing,
-        figures.has_other_values,
-        series.caveat_vi,
-        series.caveat_en
+        figures.row_number,
+        figures.batch_id,
+        figures.data_label
     from series
     inner join figures
         on
             series.source_dataset = figures.dataset
             and {{ folded('series.source_indicator') }} = figures.indicator
             and {{ folded('series.source_area') }} = figures.area_label
+            and figures.period_label ~ series.source_period_pattern
             and series.period_kind = {{ period_kind('figures.period') }}
     where
-        series.standard_first_year is null
-        or case
-            when figures.standard_version is not null
-                then series.standard_version::text = figures.standard_version
+        coalesce(series.source_unit_label, '') = ''
+        or {{ folded('series.source_unit_label') }} = figures.unit_label
+),
+
+-- A few rates are printed as their two parts.
+denominators as (
+    select distinct on (dataset, indicator, area_label, period_label)
+        dataset,
+        indicator,
+        area_label,
+        period_label,
+        value
+    from figures
+    order by
+        dataset asc,
+        indicator asc,
+        area_label asc,
+        period_label asc,
+        (standing = 'proven') desc,
+        row_number asc
+),
+
+valued as (
+    select
+        matched.*,
+        case
+            when coalesce(matched.source_denominator_indicator, '') = ''
+                then matched.printed_value
             else
-                left(figures.period, 4)::integer > series.standard_first_year
-                and left(figures.period, 4)::integer <= series.standard_last_year
-        end
+                round(matched.printed_value * kpis.scale / nullif(denominators.value, 0), 10)
+        end as value
+    from matched
+    inner join kpis on matched.kpi_id = kpis.kpi_id
+    left join denominators
+        on
+            matched.source_dataset = denominators.dataset
+            and {{ folded('matched.source_denominator_indicator') }} = denominators.indicator
+            and {{ folded('matched.source_area') }} = denominators.area_label
+            and matched.period_label = denominators.period_label
+),
+
+-- Two publications may print two figures: the final one, the proven one, the first in the list.
+ranked as (
+    select
+        *,
+        row_number() over (
+            partition by {{ delivered_grain() }}
+            order by is_preliminary asc, (standing = 'proven') desc, row_number asc, series_id asc
+        ) as preference,
+        min(value) over (
+            partition by {{ delivered_grain() }}
+        ) < max(value) over (
+            partition by {{ delivered_grain() }}
+        ) as has_other_values
+    from valued
+    -- Without its denominator the rate is not printed at all.
+    where value is not null
 ),
 
 final as (
@@ -60,9 +102,9 @@ final as (
         data_label,
         series,
         period,
-        boundary,
+        boundary_id as boundary,
         unit_level,
-        unit_code,
+        unit_code::text as unit_code,
         breakdown,
         breakdown_value,
         value,
@@ -70,17 +112,18 @@ final as (
         case when is_preliminary then 'provisional' else 'final' end as maturity,
         nullif(concat_ws(
             ' ',
-            nullif(caveat_vi, ''),
+            caveat_vi,
             case when standing = 'secondary' then 'Dẫn lại từ nguồn khác.' end,
             case when has_other_values then 'Có nguồn in số khác.' end
         ), '') as caveat_vi,
         nullif(concat_ws(
             ' ',
-            nullif(caveat_en, ''),
+            caveat_en,
             case when standing = 'secondary' then 'Quoted from elsewhere.' end,
             case when has_other_values then 'Another source prints another figure.' end
         ), '') as caveat_en
-    from matched
+    from ranked
+    where preference = 1
 )
 
 select * from final

@@ -1,6 +1,12 @@
 -- Grain: one row per commune, month, breakdown and value. Insured persons per resident.
 with
 
+delivered_communes as (
+    select *
+    from {{ ref('int_delivery__communes') }}
+    where {{ is_computed_period() }}
+),
+
 -- Communes for which both the card list and the population were delivered.
 scope as (
     select
@@ -8,15 +14,13 @@ scope as (
         members.unit_code,
         greatest(members.data_label, population.data_label) as data_label,
         population.batch_id as denominator_vintage
-    from {{ ref('int_delivery__communes') }} as members
-    inner join {{ ref('int_delivery__communes') }} as population
+    from delivered_communes as members
+    inner join delivered_communes as population
         on
             members.period = population.period
             and members.unit_code = population.unit_code
             and population.dataset = 'statistics_office__commune_population'
-    where
-        members.dataset = 'social_insurance__health_insurance_members'
-        and {{ is_computed_period('members.period') }}
+    where members.dataset = 'social_insurance__health_insurance_members'
 ),
 
 -- Denominator: every resident at month end.

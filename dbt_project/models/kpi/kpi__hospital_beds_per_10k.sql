@@ -1,6 +1,12 @@
 -- Grain: one row per commune, month, breakdown and value. Planned beds per resident.
 with
 
+delivered_communes as (
+    select *
+    from {{ ref('int_delivery__communes') }}
+    where {{ is_computed_period() }}
+),
+
 -- Communes for which facilities and population were delivered.
 scope as (
     select
@@ -8,15 +14,13 @@ scope as (
         facilities.unit_code,
         greatest(facilities.data_label, population.data_label) as data_label,
         population.batch_id as denominator_vintage
-    from {{ ref('int_delivery__communes') }} as facilities
-    inner join {{ ref('int_delivery__communes') }} as population
+    from delivered_communes as facilities
+    inner join delivered_communes as population
         on
             facilities.period = population.period
             and facilities.unit_code = population.unit_code
             and population.dataset = 'statistics_office__commune_population'
-    where
-        facilities.dataset = 'health__facilities'
-        and {{ is_computed_period('facilities.period') }}
+    where facilities.dataset = 'health__facilities'
 ),
 
 -- Denominator: every resident at month end.

@@ -1,6 +1,12 @@
 -- Grain: one row per commune, month, breakdown and value. Pupils aged 15-17 per resident of that age.
 with
 
+delivered_communes as (
+    select *
+    from {{ ref('int_delivery__communes') }}
+    where {{ is_computed_period() }}
+),
+
 -- Communes for which both pupils and population were delivered.
 scope as (
     select
@@ -8,15 +14,13 @@ scope as (
         pupils.unit_code,
         greatest(pupils.data_label, population.data_label) as data_label,
         population.batch_id as denominator_vintage
-    from {{ ref('int_delivery__communes') }} as pupils
-    inner join {{ ref('int_delivery__communes') }} as population
+    from delivered_communes as pupils
+    inner join delivered_communes as population
         on
             pupils.period = population.period
             and pupils.unit_code = population.unit_code
             and population.dataset = 'statistics_office__commune_population'
-    where
-        pupils.dataset = 'education__pupils'
-        and {{ is_computed_period('pupils.period') }}
+    where pupils.dataset = 'education__pupils'
 ),
 
 -- Denominator: residents aged 15-17 by the first year of the school year.

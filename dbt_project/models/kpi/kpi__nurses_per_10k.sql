@@ -1,6 +1,12 @@
 -- Grain: one row per commune, month, breakdown and value. Nurses per resident.
 with
 
+delivered_communes as (
+    select *
+    from {{ ref('int_delivery__communes') }}
+    where {{ is_computed_period() }}
+),
+
 -- Communes for which staff, facilities and population were delivered.
 scope as (
     select
@@ -8,20 +14,18 @@ scope as (
         staff.unit_code,
         greatest(staff.data_label, facilities.data_label, population.data_label) as data_label,
         population.batch_id as denominator_vintage
-    from {{ ref('int_delivery__communes') }} as staff
-    inner join {{ ref('int_delivery__communes') }} as facilities
+    from delivered_communes as staff
+    inner join delivered_communes as facilities
         on
             staff.period = facilities.period
             and staff.unit_code = facilities.unit_code
             and facilities.dataset = 'health__facilities'
-    inner join {{ ref('int_delivery__communes') }} as population
+    inner join delivered_communes as population
         on
             staff.period = population.period
             and staff.unit_code = population.unit_code
             and population.dataset = 'statistics_office__commune_population'
-    where
-        staff.dataset = 'health__staff'
-        and {{ is_computed_period('staff.period') }}
+    where staff.dataset = 'health__staff'
 ),
 
 -- Denominator: every resident at month end.

@@ -8,6 +8,18 @@
 -- Grain: one row per dataset, month and commune whose old province delivered that dataset.
 with
 
+staff as (
+    select *
+    from {{ ref('stg_health__staff') }}
+    where {{ is_computed_period() }}
+),
+
+facilities as (
+    select *
+    from {{ ref('stg_health__facilities') }}
+    where {{ is_computed_period() }}
+),
+
 delivered_units as (
     select
         'social_insurance__health_insurance_members' as dataset,
@@ -27,8 +39,7 @@ delivered_units as (
         unit_code,
         max(data_label) as data_label,
         max(batch_id) as batch_id
-    from {{ ref('stg_health__facilities') }}
-    where {{ is_computed_period() }}
+    from facilities
     group by period, unit_code
 
     union all
@@ -40,12 +51,11 @@ delivered_units as (
         facilities.unit_code,
         max(staff.data_label) as data_label,
         max(staff.batch_id) as batch_id
-    from {{ ref('stg_health__staff') }} as staff
-    inner join {{ ref('stg_health__facilities') }} as facilities
+    from staff
+    inner join facilities
         on
             staff.period = facilities.period
             and staff.facility_code = facilities.facility_code
-    where {{ is_computed_period('staff.period') }}
     group by staff.period, facilities.unit_code
 
     union all

@@ -7,13 +7,16 @@ communes as (
     select * from {{ ref('int_geography__commune_by_month') }}
 ),
 
+boundary_units as (
+    select * from {{ ref('geo_boundary_unit') }}
+),
+
 boundary_communes as (
     select
         communes.*,
         boundary_units.boundary_id as boundary
     from communes
-    inner join {{ ref('geo_boundary_unit') }} as boundary_units
-        on communes.unit_id = boundary_units.unit_id
+    inner join boundary_units on communes.unit_id = boundary_units.unit_id
 ),
 
 final as (

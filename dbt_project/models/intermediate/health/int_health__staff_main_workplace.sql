@@ -8,6 +8,10 @@ working as (
     where work_status_code = 'DLV'
 ),
 
+facilities as (
+    select * from {{ ref('stg_health__facilities') }}
+),
+
 located as (
     select
         working.*,
@@ -16,7 +20,7 @@ located as (
             partition by working.period, working.profession_code, working.person_key
         ) as has_university_degree
     from working
-    inner join {{ ref('stg_health__facilities') }} as facilities
+    inner join facilities
         on
             working.period = facilities.period
             and working.facility_code = facilities.facility_code

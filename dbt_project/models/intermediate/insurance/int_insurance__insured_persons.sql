@@ -10,11 +10,15 @@ valid_cards as (
         and valid_to >= {{ month_end('period') }}
 ),
 
+communes as (
+    select * from {{ ref('int_geography__commune_by_month') }}
+),
+
 -- The code must be a commune of that month: 95 codes mean another commune before 2025-07-01.
 resident_cards as (
     select valid_cards.*
     from valid_cards
-    inner join {{ ref('int_geography__commune_by_month') }} as communes
+    inner join communes
         on
             valid_cards.period = communes.period
             and valid_cards.unit_code = communes.unit_code

@@ -1,13 +1,14 @@
--- Grain: one row per dataset, indicator, area, period and poverty standard.
+-- Grain: one row per figure of the statistics office, as printed in its latest delivery.
 with
 
-figures as (
+published as (
     select
-        'published_indicators' as dataset,
+        'statistics_office.published_indicators' as dataset,
         indicator,
         area_label,
+        unit_label,
+        period_label,
         period,
-        standard_version,
         value,
         is_preliminary,
         standing,
@@ -15,15 +16,16 @@ figures as (
         batch_id,
         data_label
     from {{ ref('stg_statistics_office__published_indicators') }}
+),
 
-    union all
-
+population_area as (
     select
-        'population_area' as dataset,
+        'statistics_office.population_area' as dataset,
         item as indicator,
         area_label,
+        item as unit_label,
+        period_label,
         period,
-        null as standard_version,
         value,
         is_preliminary,
         'proven' as standing,
@@ -31,15 +33,16 @@ figures as (
         batch_id,
         data_label
     from {{ ref('stg_statistics_office__population_area') }}
+),
 
-    union all
-
+population_groups as (
     select
-        'population_by_sex_residence' as dataset,
+        'statistics_office.population_by_sex_residence' as dataset,
         population_group as indicator,
         area_label,
+        'thousand persons' as unit_label,
+        period_label,
         period,
-        null as standard_version,
         value,
         is_preliminary,
         'proven' as standing,
@@ -49,39 +52,23 @@ figures as (
     from {{ ref('stg_statistics_office__population_by_sex_residence') }}
 ),
 
--- Two publications may print two figures: the proven one, then the first in the list.
-ranked as (
-    select
-        *,
-        row_number() over (
-            partition by dataset, indicator, area_label, period, standard_version
-            order by (standing = 'proven') desc, row_number asc
-        ) as preference,
-        min(value) over (
-            partition by dataset, indicator, area_label, period, standard_version
-        ) < max(value) over (
-            partition by dataset, indicator, area_label, period, standard_version
-        ) as has_other_values
-    from figures
-    -- A cell without a figure or without a period is no observation.
-    where value is not null and period is not null
+combined as (
+    select * from published
+
+    union all
+
+    select * from population_area
+
+    union all
+
+    select * from population_groups
 ),
 
 final as (
-    select
-        dataset,
-        indicator,
-        area_label,
-        period,
-        standard_version,
-        value,
-        is_preliminary,
-        standing,
-        has_other_values,
-        batch_id,
-        data_label
-    from ranked
-    where preference = 1
+    select *
+    from combined
+    -- A cell without a figure or without a period is no observation.
+    where value is not null and period is not null
 )
 
 select * from final

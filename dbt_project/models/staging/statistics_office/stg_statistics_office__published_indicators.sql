@@ -23,7 +23,7 @@ folded as (
         {{ folded('area_label') }} as area_label,
         {{ folded('period_label') }} as period_label,
         value::numeric as value,
-        unit_label,
+        {{ folded('unit_label') }} as unit_label,
         standing,
         reference_text,
         _row_number as row_number,
@@ -42,13 +42,7 @@ renamed as (
             when period_label ~ '^(Prel\. )?[0-9]{4}( prel| \(.+\))?$'
                 then substring(period_label from '[0-9]{4}')
         end as period,
-        period_label ~* '\mprel\M' as is_preliminary,
-        -- "2015 (đa chiều 2016–20)" is measured by the standard of 2016-2020.
-        regexp_replace(
-            substring(period_label from '\(.*?([0-9]{4}.[0-9]{2})\)'),
-            '^([0-9]{2})([0-9]{2}).([0-9]{2})$',
-            '\1\2-\1\3'
-        ) as standard_version
+        period_label ~* '\mprel\M' as is_preliminary
     from folded
 )
 

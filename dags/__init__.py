@@ -1,0 +1,1 @@
+"""Airflow DAGs: wiring only. The work is in `loaders/`, which knows nothing of Airflow."""

@@ -1,0 +1,67 @@
+"""`build_and_publish`: from raw to a release. Written by hand: there is one, for all sources."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import DAG, AssetAll, PartitionedAssetTimetable, task
+from airflow.sdk.exceptions import AirflowSkipException
+
+from dags.wiring import dag_arguments, finish, intake_asset, period_and_run, run_name
+from loaders.contracts.model import load_contracts
+
+DOCUMENTATION = """\
+### Purpose
+Computes the figures of a month from `raw`, judges them at the release gate, publishes them. Runs
+once for a month, when every source has concluded it, whatever came of its datasets.
+
+### Output
+A release: `marts` switched in one transaction, what changed in `publication`, the report under
+the reports folder. When nothing changed since the last release, no release.
+
+### Impact of failure
+The old release stays, whole. A failed `build` leaves no candidate; a candidate that `gate` holds
+stays beside the marts for inspection.
+
+### How to rerun
+Clear the failed task once its cause is gone. After a restated delivery, *Trigger* this DAG with
+the month (YYYY-MM) as partition key; a month before the published one gives a new release of the
+published month.
+"""
+
+
+with DAG(
+    **dag_arguments(verb="build", subject="and_publish", owner="nq42", tags=["release"]),
+    schedule=PartitionedAssetTimetable(
+        assets=AssetAll(*(intake_asset(contract.source) for contract in load_contracts()))
+    ),
+    dag_display_name="build_and_publish · Tính toán và công bố",
+    description="Tính chỉ tiêu, kiểm tra, công bố / compute, judge, publish",
+    doc_md=DOCUMENTATION,
+) as build_and_publish:
+
+    @task
+    def build() -> dict[str, Any]:
+        from loaders.stages.build import build as stage
+
+        return finish(stage(**period_and_run()))
+
+    @task
+    def gate(built: dict[str, Any]) -> dict[str, Any]:
+        from loaders.stages.gate import gate_release as stage
+
+        if built["status"] == "unchanged":
+            raise AirflowSkipException("nothing changed since the published release")
+        return finish(stage(built["candidate_id"], run_id=run_name()))
+
+    @task
+    def publish(gated: dict[str, Any]) -> dict[str, Any]:
+        from loaders.report import write_release_report
+
+        from loaders.stages.publish import publish as stage
+
+        return finish(
+            stage(gated["subject_id"], run_id=run_name(), after_publish=write_release_report)
+        )
+
+    publish(gate(build()))

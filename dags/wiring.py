@@ -1,0 +1,156 @@
+"""What all DAGs share: names, schedules, common arguments, and how a stage's result ends a task."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Mapping
+from typing import Any, NoReturn
+from zoneinfo import ZoneInfo
+
+from airflow.sdk import Asset, ExceptionRetryPolicy, RetryAction, RetryRule, get_current_context
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+TIMEZONE = ZoneInfo("Asia/Ho_Chi_Minh")
+#: First word of every dag_id.
+VERBS = ("build", "import", "maintain")
+DOC_HEADINGS = ("Purpose", "Output", "Impact of failure", "How to rerun")
+#: The partition key of a run is the month that its files describe.
+PERIOD_FORMAT = "%Y-%m"
+MONTHLY_HOUSEKEEPING = "30 3 15 * *"
+
+RETRIES = 3
+RETRY_DELAY = dt.timedelta(seconds=30)
+#: A source that has sent nothing is asked again until the tenth day after the run's first try.
+LATE_RETRIES = 20
+LATE_RETRY_DELAY = dt.timedelta(hours=12)
+
+log = logging.getLogger(__name__)
+
+
+class DeliveryMissing(Exception):
+    """Nothing has arrived yet; a later try may find it."""
+
+
+#: Only what may be gone at the next try is tried again. Bad data stay bad, and a bug stays a bug.
+RETRY_POLICY = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(
+            [ConnectionError, TimeoutError, "psycopg.OperationalError"],
+            action=RetryAction.RETRY,
+            retry_delay=RETRY_DELAY,
+            reason="the network or the database was not reachable",
+        ),
+    ],
+    default=RetryAction.FAIL,
+)
+
+
+def dag_arguments(*, verb: str, subject: str, owner: str, tags: list[str]) -> dict[str, Any]:
+    """Arguments of every DAG; `dag_id` is verb_object with a verb of the closed list.
+
+    Raises:
+        ValueError: the verb is not in the list.
+    """
+    if verb not in VERBS:
+        raise ValueError(f"{verb!r} is no verb for a dag_id; known: {', '.join(VERBS)}")
+    return {
+        "dag_id": f"{verb}_{subject}",
+        "start_date": dt.datetime(2024, 1, 1, tzinfo=TIMEZONE),
+        # A month that nobody asked for is not imported behind people's backs: see "How to rerun".
+        "catchup": False,
+        "max_active_runs": 1,
+        "tags": ["nq42", verb, *tags],
+        "default_args": {
+            "owner": owner,
+            "retries": RETRIES,
+            "retry_delay": RETRY_DELAY,
+            "retry_policy": RETRY_POLICY,
+            "on_failure_callback": log_failure,
+        },
+    }
+
+
+def intake_asset(source: str) -> Asset:
+    """What an import leaves for a month: the source's rows in raw, new or last good ones."""
+    return Asset(name=f"intake_{source}", uri=f"nq42://intake/{source}", group="nq42")
+
+
+def period_and_run() -> dict[str, str]:
+    """Month and name of the running DAG run, as the stages take them.
+
+    Raises:
+        AirflowFailException: the run was started without a partition key.
+    """
+    run = get_current_context()["dag_run"]
+    if not run.partition_key:
+        raise AirflowFailException("start the run with a month as partition key, such as 2025-07")
+    return {"period": run.partition_key, "run_id": run_name()}
+
+
+def run_name() -> str:
+    """`dag_id/run_id`: what receipts and releases keep to find the run again."""
+    run = get_current_context()["dag_run"]
+    return f"{run.dag_id}/{run.run_id}"
+
+
+def task_states() -> dict[str, str]:
+    """State of each task of the running DAG run that has one."""
+    context = get_current_context()
+    run = context["dag_run"]
+    states = context["ti"].get_task_states(dag_id=run.dag_id, run_ids=[run.run_id])
+    return {task_id: str(state) for task_id, state in states.get(run.run_id, {}).items()}
+
+
+def end_as(task_id: str) -> NoReturn:
+    """End a task that runs although the one before it did not succeed.
+
+    Raises:
+        AirflowSkipException: that one was skipped.
+        AirflowFailException: otherwise.
+    """
+    if task_states().get(task_id) == "skipped":
+        raise AirflowSkipException(f"{task_id} was skipped")
+    raise AirflowFailException(f"{task_id} did not succeed")
+
+
+def finish(record: Any) -> dict[str, Any]:
+    """Hand a stage record on, or end the task as its status says.
+
+    Raises:
+        AirflowFailException: ``refused`` or ``held``; not tried again, the data would be the same.
+    """
+    result = record.to_dict()
+    if result["status"] in ("refused", "held"):
+        raise AirflowFailException(f"{result['status']}: {result['reason']}")
+    return result
+
+
+def wait_or_skip(reason: str | None) -> NoReturn:
+    """End a `land` task whose source has sent nothing.
+
+    A scheduled run asks again for days; a run that a person started says so at once.
+
+    Raises:
+        DeliveryMissing: to be tried again.
+        AirflowSkipException: no more tries; load and gate are skipped with it.
+    """
+    context = get_current_context()
+    tries_left = context["ti"].try_number <= LATE_RETRIES
+    if str(context["dag_run"].run_type) == "scheduled" and tries_left:
+        raise DeliveryMissing(reason)
+    raise AirflowSkipException(f"missing: {reason}")
+
+
+def log_failure(context: Mapping[str, Any]) -> None:
+    """One structured line per failed task, for log collectors."""
+    ti, run = context["ti"], context["dag_run"]
+    log.error(
+        "task failed dag_id=%s task_id=%s run_id=%s period=%s try_number=%s reason=%r",
+        ti.dag_id,
+        ti.task_id,
+        run.run_id,
+        run.partition_key,
+        ti.try_number,
+        str(context.get("exception")),
+    )

@@ -1,0 +1,134 @@
+"""A small client of Airflow's REST API: what the demo asks for, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+from loaders.airflow_service import Service
+
+FINISHED = ("success", "failed")
+#: Task states that need a person, and those in which nothing more happens.
+FAILED_TASK = ("failed", "upstream_failed")
+FINISHED_TASK = (*FAILED_TASK, "success", "skipped", "removed")
+
+
+class AirflowApiError(RuntimeError):
+    """Airflow refused a request; the message is its own."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A DAG run; `state` is queued, running, success or failed."""
+
+    dag_id: str
+    run_id: str
+    period: str | None
+    state: str
+
+    @property
+    def is_finished(self) -> bool:
+        return self.state in FINISHED
+
+
+@dataclass(frozen=True)
+class TaskRun:
+    """A task of a DAG run; `state` is None before it is scheduled."""
+
+    task_id: str
+    state: str | None
+    try_number: int
+    seconds: float | None
+
+    @property
+    def is_finished(self) -> bool:
+        return self.state in FINISHED_TASK
+
+
+class AirflowApi:
+    """Use as a `with` block; logs in at the start."""
+
+    def __init__(self, service: Service) -> None:
+        # A proxy of the environment must not see loopback traffic.
+        self._client = httpx.Client(base_url=service.url, timeout=30, trust_env=False)
+        credentials = {"username": service.user, "password": service.password}
+        token = self._ask("POST", "/auth/token", json=credentials)["access_token"]
+        self._client.headers["Authorization"] = f"Bearer {token}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._client.close()
+
+    def dag_ids(self) -> set[str]:
+        """DAGs that can be started now."""
+        found = self._ask("GET", "/api/v2/dags", params={"limit": 100, "exclude_stale": True})
+        return {dag["dag_id"] for dag in found["dags"]}
+
+    def import_errors(self) -> list[str]:
+        """DAG files that Airflow cannot read, with the traceback."""
+        found = self._ask("GET", "/api/v2/importErrors")
+        return [f"{e['filename']}: {e['stack_trace']}" for e in found["import_errors"]]
+
+    def trigger(self, dag_id: str, period: str, run_id: str) -> Run:
+        """Start a DAG for a month; a run of that name that exists already is started again."""
+        body = {"dag_run_id": run_id, "partition_key": period, "logical_date": None}
+        return _run(self._ask("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body))
+
+    def runs(self, dag_id: str) -> list[Run]:
+        """The newest hundred runs of a DAG, oldest first."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns"
+        found = self._ask("GET", path, params={"limit": 100, "order_by": "-id"})
+        return [_run(run) for run in reversed(found["dag_runs"])]
+
+    def tasks(self, run: Run) -> list[TaskRun]:
+        """The tasks of a run."""
+        found = self._ask("GET", f"{_path(run)}/taskInstances", params={"limit": 100})
+        return [
+            TaskRun(ti["task_id"], ti["state"], ti["try_number"], ti["duration"])
+            for ti in found["task_instances"]
+        ]
+
+    def log_tail(self, run: Run, task: TaskRun, lines: int = 12) -> list[str]:
+        """The last lines of a task's log."""
+        path = f"{_path(run)}/taskInstances/{task.task_id}/logs/{max(task.try_number, 1)}"
+        found = self._ask("GET", path, params={"full_content": True})
+        return [line for entry in found["content"] for line in _log_lines(entry)][-lines:]
+
+    def _ask(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
+        response = self._client.request(method, path, **arguments)
+        if response.is_error:
+            raise AirflowApiError(f"{method} {path}: {response.status_code} {response.text[:500]}")
+        return dict(response.json())
+
+
+def _path(run: Run) -> str:
+    return f"/api/v2/dags/{run.dag_id}/dagRuns/{quote(run.run_id, safe='')}"
+
+
+def _run(document: dict[str, Any]) -> Run:
+    return Run(
+        dag_id=document["dag_id"],
+        run_id=document["dag_run_id"],
+        period=document["partition_key"],
+        state=document["state"],
+    )
+
+
+def _log_lines(entry: Any) -> list[str]:
+    if not isinstance(entry, dict):
+        return str(entry).splitlines()
+    lines = [str(entry.get("event", ""))]
+    for error in entry.get("error_detail") or []:
+        lines.append(f"{error.get('exc_type')}: {error.get('exc_value')}")
+    return [line for text in lines for line in text.splitlines()]

@@ -1,0 +1,315 @@
+"""Land, load and gate on a real PostgreSQL: what bad deliveries do, and what reruns leave."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loaders.contracts.model import load_contracts
+from loaders.postgres.database import Role, connect
+from loaders.settings import SettingsError, get_settings
+from loaders.stages.gate import ensure_raw_tables, gate_intake
+from loaders.stages.intake import import_dataset
+from loaders.stages.land import land, purge_expired
+from loaders.stages.load import load
+from tests.conftest import Warehouse
+
+SOURCE, DATASET = "social_insurance", "health_insurance_members"
+HEADER = (
+    "KY;SO_DINH_DANH;MA_SO_BHXH;HO_TEN;NGAY_SINH;GIOI_TINH;MA_DAN_TOC;MA_XA;MA_THE;TU_NGAY;"
+    "DEN_NGAY;MA_CSKCB"
+)
+
+
+def row(number: int, *, month: str = "06/2025", sex: str = "2", unit: str = "21010") -> str:
+    return (
+        f"{month};051185{number:06d};51{number:08d};Nguyễn Thị Hoa;17/03/1985;{sex};01;{unit};"
+        f"GD451{5100000000 + number};01/01/2025;31/12/2025;51001"
+    )
+
+
+def deliver(
+    warehouse: Warehouse,
+    rows: list[str],
+    period: str = "2025-06",
+    header: str = HEADER,
+    **note: Any,
+) -> Path:
+    folder = warehouse.inbox / SOURCE / period
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"DS_THE_BHYT_{period.replace('-', '')}.csv"
+    path.write_text("\ufeff" + "\n".join([header, *rows]) + "\n", "utf-8")
+    side_car = path.with_name(path.name + ".delivery.json")
+    side_car.write_text(json.dumps({"data_label": "sample", **note}), "utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def ready(warehouse: Warehouse) -> Warehouse:
+    with connect(Role.LOADER) as connection:
+        ensure_raw_tables(connection, [d for c in load_contracts() for d in c.datasets])
+    with connect(Role.TRANSFORMER) as connection:
+        connection.execute(
+            "create table reference.geo_unit as"
+            " select 'commune' as unit_level, '21010' as unit_code, date '2004-01-01' as valid_from, null::date as valid_to, '51' as old_province_code"
+        )
+    return warehouse
+
+
+@pytest.fixture
+def clean(ready: Warehouse) -> Iterator[Warehouse]:
+    """The ledgers are append-only: each test takes months of its own instead of emptying them."""
+    yield ready
+    for path in ready.inbox.rglob("*.csv*"):
+        path.unlink()
+
+
+def snapshot(period: str) -> tuple[list[Any], list[Any]]:
+    """Raw and quarantine of a month, times aside."""
+    with connect(Role.ADMIN) as connection:
+        raw = connection.execute(
+            "select * from raw.social_insurance__health_insurance_members where _period = %s"
+            " order by _row_number",
+            (period,),
+        ).fetchall()
+        quarantine = connection.execute(
+            "select to_jsonb(q) - 'at' from quarantine.\"row\" q where period = %s"
+            " order by row_number, rule_id, column_name",
+            (period,),
+        ).fetchall()
+    return raw, quarantine
+
+
+def test_a_delivery_reaches_raw_and_its_bad_rows_quarantine(clean: Warehouse) -> None:
+    rows = [row(i) for i in range(100)] + [row(200, sex="9"), row(201, unit="99999"), "one;two"]
+    deliver(clean, rows, control_totals={"rows": 103})
+    result = import_dataset(SOURCE, DATASET, "2025-06")
+    assert (result.status, result.rows_loaded, result.rows_quarantined) == ("accepted", 100, 3)
+    raw, quarantine = snapshot("2025-06")
+    assert len(raw) == 100
+    found = {(q[0]["row_number"], q[0]["column_name"], q[0]["rule_id"]) for q in quarantine}
+    assert found == {
+        (101, "sex_code", "contract.enum"),
+        (102, "residence_unit_code", "hi_members.unit_valid_on_date"),
+        (103, None, "contract.row"),
+    }
+    for entry in (q[0] for q in quarantine):
+        assert entry["reason_vi"] and entry["reason_en"] and entry["file_sha256"]
+    text = repr((raw, quarantine))
+    assert "051185" not in text
+    assert "Hoa" not in text
+
+
+def test_the_same_file_again_is_a_no_op(clean: Warehouse) -> None:
+    deliver(clean, [row(i, month="01/2024") for i in range(20)], "2024-01")
+    assert import_dataset(SOURCE, DATASET, "2024-01").status == "accepted"
+    before = snapshot("2024-01")
+    assert land(SOURCE, DATASET, "2024-01").status == "unchanged"
+    assert import_dataset(SOURCE, DATASET, "2024-01").status == "unchanged"
+    assert snapshot("2024-01") == before
+
+
+def test_a_different_file_is_refused_until_it_is_declared_a_restatement(clean: Warehouse) -> None:
+    period, month = "2024-02", "02/2024"
+    deliver(clean, [row(i, month=month) for i in range(20)], period)
+    assert import_dataset(SOURCE, DATASET, period).status == "accepted"
+    before = snapshot(period)
+    deliver(clean, [row(i, month=month) for i in range(30)], period)
+    refused = land(SOURCE, DATASET, period)
+    assert refused.status == "refused"
+    assert "differs from the file already loaded for 2024-02" in (refused.reason or "")
+    assert snapshot(period) == before
+    reason = {"reason": "the agency found ten cards it had left out"}
+    deliver(clean, [row(i, month=month) for i in range(30)], period, restatement=reason)
+    assert import_dataset(SOURCE, DATASET, period).status == "accepted"
+    assert len(snapshot(period)[0]) == 30
+    # The first file again would take the month back in time: refused like any other.
+    deliver(clean, [row(i, month=month) for i in range(20)], period)
+    assert land(SOURCE, DATASET, period).status == "refused"
+
+
+@pytest.mark.parametrize(
+    ("period", "rows", "header", "note", "reason"),
+    [
+        ("2024-03", [], HEADER, {}, "a header but no rows"),
+        ("2024-04", [row(1)], HEADER.replace("MA_XA", "MA_PHUONG"), {}, "missing ['MA_XA']"),
+        ("2024-05", [row(1)], HEADER, {}, "the rows are of 2025-06, the delivery is for 2024-05"),
+        (
+            "2024-06",
+            [row(i, month="06/2024") for i in range(9)],
+            HEADER,
+            {"control_totals": {"rows": 12}},
+            "the side-car states 12 rows but 9 were read",
+        ),
+    ],
+)
+def test_a_file_that_is_not_its_contract_s_is_refused_whole(
+    clean: Warehouse,
+    period: str,
+    rows: list[str],
+    header: str,
+    note: dict[str, Any],
+    reason: str,
+) -> None:
+    deliver(clean, rows, period, header, **note)
+    result = import_dataset(SOURCE, DATASET, period)
+    assert result.status == "refused"
+    assert reason in (result.reason or "")
+    assert f"DS_THE_BHYT_{period.replace('-', '')}.csv" in (result.reason or "")
+    assert snapshot(period) == ([], [])
+    assert stage_tables() == []
+
+
+def stage_tables() -> list[str]:
+    with connect(Role.ADMIN) as connection:
+        rows = connection.execute(
+            "select tablename from pg_tables where schemaname = 'stage'"
+        ).fetchall()
+    return [name for (name,) in rows]
+
+
+def test_an_empty_file_is_refused_and_nothing_is_missing_silently(clean: Warehouse) -> None:
+    missing = land(SOURCE, DATASET, "2024-07")
+    assert missing.status == "missing"
+    assert "expected social_insurance/2024-07/DS_THE_BHYT_202407.csv" in (missing.reason or "")
+    deliver(clean, [], "2024-07").write_bytes(b"")
+    empty = land(SOURCE, DATASET, "2024-07")
+    assert (empty.status, empty.batch_id) == ("refused", None)
+    assert "is empty (0 bytes); ask for the file again" in (empty.reason or "")
+
+
+def test_the_file_of_another_month_under_a_new_name_is_refused(clean: Warehouse) -> None:
+    path = deliver(clean, [row(i, month="08/2024") for i in range(9)], "2024-08")
+    assert land(SOURCE, DATASET, "2024-08").status == "landed"
+    copy = deliver(clean, [], "2024-09")
+    copy.write_bytes(path.read_bytes())
+    result = land(SOURCE, DATASET, "2024-09")
+    assert result.status == "refused"
+    assert "byte for byte the file of 2024-08" in (result.reason or "")
+
+
+def test_a_side_car_that_cannot_be_read_is_refused(clean: Warehouse) -> None:
+    path = deliver(clean, [row(1)], "2024-10", data_label="invented")
+    result = land(SOURCE, DATASET, "2024-10")
+    assert result.status == "refused"
+    assert f"{path.name}.delivery.json: data_label" in (result.reason or "")
+
+
+def test_too_many_bad_rows_hold_the_batch_and_the_last_good_data_stay(clean: Warehouse) -> None:
+    period, month = "2024-11", "11/2024"
+    deliver(clean, [row(i, month=month) for i in range(20)], period)
+    assert import_dataset(SOURCE, DATASET, period).status == "accepted"
+    raw_before = snapshot(period)[0]
+    bad = [row(100 + i, month=month, unit="99999") for i in range(10)]
+    reason = {"reason": "a second delivery with wrong commune codes"}
+    deliver(clean, [row(i, month=month) for i in range(20)] + bad, period, restatement=reason)
+    held = import_dataset(SOURCE, DATASET, period)
+    assert held.status == "held"
+    assert "10 of 30 rows are in quarantine, more than 5.0%" in (held.reason or "")
+    raw_after, quarantine = snapshot(period)
+    assert raw_after == raw_before
+    assert len(quarantine) == 10
+
+
+def test_every_rule_of_the_suite_leaves_a_result(clean: Warehouse) -> None:
+    deliver(clean, [row(i, month="12/2024") for i in range(20)], "2024-12")
+    result = import_dataset(SOURCE, DATASET, "2024-12")
+    with connect(Role.AUDITOR) as connection:
+        rows = connection.execute(
+            "select rule_id, rows_scanned, result from audit.rule_result where subject_id = %s",
+            (result.subject_id,),
+        ).fetchall()
+    assert len(rows) == result.rules_run == 6
+    assert {row[1] for row in rows} == {20}
+
+
+def test_a_batch_that_was_never_loaded_cannot_pass_the_gate(clean: Warehouse) -> None:
+    deliver(clean, [row(i, month="01/2026") for i in range(20)], "2026-01")
+    landed = land(SOURCE, DATASET, "2026-01")
+    with pytest.raises(LookupError, match="load it before the gate"):
+        gate_intake(landed.batch_id or "")
+
+
+def test_without_a_key_nothing_is_loaded(clean: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    deliver(clean, [row(1, month="02/2026")], "2026-02")
+    landed = land(SOURCE, DATASET, "2026-02")
+    monkeypatch.setenv("NQ42_PSEUDONYM_KEY", "")
+    get_settings.cache_clear()
+    with pytest.raises(SettingsError, match="NQ42_PSEUDONYM_KEY is not set"):
+        load(landed.batch_id or "")
+    monkeypatch.undo()
+    get_settings.cache_clear()
+
+
+def test_landing_files_are_the_owner_s_only_and_leave_after_retention(clean: Warehouse) -> None:
+    deliver(clean, [row(1, month="03/2026")], "2026-03")
+    landed = land(SOURCE, DATASET, "2026-03")
+    store = get_settings().landing
+    files = [path for path in store.rglob("*") if path.is_file()]
+    assert {oct(path.stat().st_mode & 0o777) for path in files} == {"0o600"}
+    assert oct(store.stat().st_mode & 0o777) == "0o700"
+    assert purge_expired(retention_days=1) == []
+    assert landed.batch_id in purge_expired(retention_days=-1)
+    assert [path for path in store.rglob("*") if path.is_file()] == []
+    refused = load(landed.batch_id or "")
+    assert "purged by retention" in (refused.reason or "")
+    with connect(Role.AUDITOR) as connection:
+        row_ = connection.execute(
+            "select sha256 from audit.receipt where batch_id = %s", (landed.batch_id,)
+        ).fetchone()
+    assert row_ == (landed.sha256,)
+
+
+KILLED = """
+    import os, signal, sys
+    from loaders.stages import {module}
+    def die(*args, **kwargs):
+        os.kill(os.getpid(), signal.SIGKILL)
+    {module}.{function} = die
+    from loaders.stages.intake import import_dataset
+    import_dataset("social_insurance", "health_insurance_members", sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize(
+    ("period", "module", "function"),
+    [
+        ("2026-04", "land", "_record"),
+        ("2026-05", "load", "_record"),
+        ("2026-06", "gate", "_drop_superseded"),
+    ],
+)
+def test_a_stage_killed_in_the_middle_leaves_nothing_half_done(
+    clean: Warehouse, period: str, module: str, function: str
+) -> None:
+    month = f"{period[5:]}/{period[:4]}"
+    rows = [row(i, month=month) for i in range(50)] + [row(99, month=month, sex="9")]
+    deliver(clean, rows, period)
+    script = textwrap.dedent(KILLED.format(module=module, function=function))
+    killed = subprocess.run(
+        [sys.executable, "-c", script, period],
+        env=os.environ.copy(),
+        capture_output=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert snapshot(period)[0] == []
+    result = import_dataset(SOURCE, DATASET, period)
+    assert (result.status, result.rows_loaded, result.rows_quarantined) == ("accepted", 50, 1)
+    raw, quarantine = snapshot(period)
+    assert (len(raw), len(quarantine)) == (50, 1)
+    with connect(Role.AUDITOR) as connection:
+        accepted = connection.execute(
+            "select count(*) from audit.batch_result where period = %s and status = 'accepted'",
+            (period,),
+        ).fetchone()
+    assert accepted == (1,)

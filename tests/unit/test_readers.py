@@ -1,0 +1,215 @@
+"""Readers take files as agencies send them, and refuse what cannot be read with a clear reason."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openpyxl import Workbook
+
+from loaders.readers import ReaderError, Table, read_csv, read_jsonstat, read_xlsx
+from loaders.readers.base import check_headers
+
+XLSX_OPTIONS: dict[str, Any] = {
+    "sheet": "DanhSach",
+    "header_rows": [5, 6],
+    "data_row": 8,
+    "period_cell": "A3",
+    "period_pattern": r"Tháng (?P<month>\d{1,2}) năm (?P<year>\d{4})",
+    "footer_pattern": "^(Tổng cộng|Người lập biểu)",
+}
+
+
+def rows(table: Table) -> list[dict[str, Any]]:
+    return [row for batch in table.batches if batch.frame.width for row in batch.frame.to_dicts()]
+
+
+def workbook(path: Path, *, title: str = "Tháng 06 năm 2025", footer: bool = True) -> Path:
+    book = Workbook()
+    sheet = book.active
+    sheet.title = "DanhSach"
+    sheet["A1"], sheet["A2"], sheet["A3"] = "SỞ Y TẾ", "DANH MỤC", title
+    for column, value in enumerate(["STT", "Mã", "Giường bệnh", None], start=1):
+        sheet.cell(5, column, value)
+    sheet.cell(6, 3, "Kế  hoạch")
+    sheet.cell(6, 4, "Thực kê")
+    sheet.merge_cells("C5:D5")
+    sheet.merge_cells("A5:A6")
+    sheet.merge_cells("B5:B6")
+    for column in range(1, 5):
+        sheet.cell(7, column, f"({column})")
+    for number, row in enumerate([["51001", 12, 10.5], ["51002 ", 0, None]], start=1):
+        for column, value in enumerate([number, *row], start=1):
+            sheet.cell(7 + number, column, value)
+    if footer:
+        sheet.cell(10, 2, "Tổng cộng: 2")
+        sheet.cell(12, 3, "Người lập biểu")
+    book.save(path)
+    return path
+
+
+def test_csv_keeps_row_numbers_around_rows_that_cannot_be_split(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('\ufeffA;B\n1;"x;y"\n2\n3; z \n4;a;b\n5;\n', "utf-8")
+    table = read_csv(path, delimiter=";", encoding="utf-8-sig")
+    batches = list(table.batches)
+    assert table.headers == ["A", "B"]
+    assert [(r["_row_number"], r["A"], r["B"]) for b in batches for r in b.frame.to_dicts()] == [
+        (1, "1", "x;y"),
+        (3, "3", "z"),
+        (5, "5", None),
+    ]
+    broken = [row for batch in batches for row in batch.broken]
+    assert [row.row_number for row in broken] == [2, 4]
+    assert broken[1].reason_en == "the row has 3 cells, 2 are needed"
+
+
+def test_csv_of_only_broken_rows_loses_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("A,B\n1\n2\n", "utf-8")
+    assert [r.row_number for batch in read_csv(path).batches for r in batch.broken] == [1, 2]
+
+
+def test_csv_in_blocks_numbers_rows_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loaders.readers.delimited.BLOCK_BYTES", 64)
+    path = tmp_path / "a.csv"
+    lines = [f"{i},{'x' * 10}" if i % 7 else f"{i}" for i in range(1, 101)]
+    path.write_text("A,B\n" + "\n".join(lines) + "\n", "utf-8")
+    batches = list(read_csv(path).batches)
+    assert len(batches) > 5
+    good = [r for b in batches if b.frame.width for r in b.frame.to_dicts()]
+    assert all(int(row["A"]) == row["_row_number"] for row in good)
+    broken = [row.row_number for batch in batches for row in batch.broken]
+    assert sorted([row["_row_number"] for row in good] + broken) == list(range(1, 101))
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n"])
+def test_csv_without_a_header_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(content)
+    with pytest.raises(ReaderError, match="no header row; ask for the file again"):
+        read_csv(path)
+
+
+def test_csv_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("A,B\n1,Quảng Ngãi\n".encode("utf-16-le"))
+    with pytest.raises(ReaderError, match="not readable as delimited text in utf-8"):
+        rows(read_csv(path))
+
+
+def test_csv_with_a_column_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("A,A\n1,2\n", "utf-8")
+    with pytest.raises(ReaderError, match="stand twice"):
+        read_csv(path)
+
+
+def test_a_wrong_header_names_both_lists_and_the_closest_match() -> None:
+    with pytest.raises(ReaderError) as caught:
+        check_headers(["KY", "MA_THE_BHYT"], ["KY", "MA_THE", "TU_NGAY"])
+    message = str(caught.value)
+    assert "missing ['MA_THE', 'TU_NGAY']" in message
+    assert "unknown ['MA_THE_BHYT']" in message
+    assert "'MA_THE' may be 'MA_THE_BHYT'" in message
+
+
+def test_xlsx_reads_merged_headers_numbers_and_footer(tmp_path: Path) -> None:
+    table = read_xlsx(workbook(tmp_path / "a.xlsx"), **XLSX_OPTIONS)
+    assert table.headers == ["Mã", "Giường bệnh | Kế hoạch", "Giường bệnh | Thực kê"]
+    assert table.stated_period == "2025-06"
+    assert rows(table) == [
+        {
+            "Mã": "51001",
+            "Giường bệnh | Kế hoạch": "12",
+            "Giường bệnh | Thực kê": "10.5",
+            "_row_number": 1,
+            "_sheet": "DanhSach",
+        },
+        {
+            "Mã": "51002",
+            "Giường bệnh | Kế hoạch": "0",
+            "Giường bệnh | Thực kê": None,
+            "_row_number": 2,
+            "_sheet": "DanhSach",
+        },
+    ]
+    assert table.stated_rows == [2]
+
+
+def test_xlsx_cut_off_on_the_way_is_refused(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "a.xlsx")
+    path.write_bytes(path.read_bytes()[:-400])
+    with pytest.raises(ReaderError, match="damaged or cut off"):
+        read_xlsx(path, **XLSX_OPTIONS)
+
+
+def test_xlsx_without_its_footer_is_refused(tmp_path: Path) -> None:
+    table = read_xlsx(workbook(tmp_path / "a.xlsx", footer=False), **XLSX_OPTIONS)
+    with pytest.raises(ReaderError, match="ends after 2 rows without its footer"):
+        rows(table)
+
+
+def test_xlsx_of_another_layout_is_refused(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "a.xlsx", title="Quý II")
+    with pytest.raises(ReaderError, match="states no month"):
+        read_xlsx(path, **XLSX_OPTIONS)
+    with pytest.raises(ReaderError, match=r"no sheet 'NhanLuc'.*DanhSach"):
+        read_xlsx(path, **XLSX_OPTIONS | {"sheet": "NhanLuc"})
+    with pytest.raises(ReaderError, match="ends before its data row 50"):
+        read_xlsx(path, **XLSX_OPTIONS | {"data_row": 50})
+
+
+def cube(values: Any) -> bytes:
+    dimension = {
+        "Cities, provincies": {
+            "category": {
+                "index": {"0": 0, "1": 1},
+                "label": {"0": " WHOLE COUNTRY", "1": "Quang  Ngai"},
+            }
+        },
+        "Year": {
+            "category": {"index": {"0": 0, "1": 1}, "label": {"0": "2023", "1": "Prel. 2024"}}
+        },
+        "id": ["Cities, provincies", "Year"],
+        "size": [2, 2],
+    }
+    return json.dumps({"dataset": {"dimension": dimension, "value": values}}).encode() + b"\x00"
+
+
+def test_jsonstat_as_the_office_sends_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(cube([100309.2, 101343.7, 1255.5, None]))
+    table = read_jsonstat(path)
+    assert table.headers == ["Cities, provincies", "Year", "value"]
+    assert [list(row.values())[:4] for row in rows(table)] == [
+        ["WHOLE COUNTRY", "2023", "100309.2", 1],
+        ["WHOLE COUNTRY", "Prel. 2024", "101343.7", 2],
+        ["Quang Ngai", "2023", "1255.5", 3],
+        ["Quang Ngai", "Prel. 2024", None, 4],
+    ]
+
+
+def test_jsonstat_in_its_sparse_form(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(cube({"3": 7}))
+    assert [row["value"] for row in rows(read_jsonstat(path))] == [None, None, None, "7"]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (cube([1, 2, 3]), "span 4 cells but 3 values came"),
+        (cube([1, 2, 3, 4])[:-40], "not JSON"),
+        (b'{"error": "timeout"}', "no json-stat dataset"),
+    ],
+)
+def test_jsonstat_that_was_cut_off_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    with pytest.raises(ReaderError, match=reason):
+        read_jsonstat(path)
