@@ -123,6 +123,9 @@ def import_dag(contract: Contract) -> DAG:
             subject=contract.source,
             owner=contract.owner_en,
             tags=[contract.source],
+            # A run that waits for a late delivery must not keep another month out; the stages
+            # lock the dataset's month that they work on.
+            max_active_runs=4,
         ),
         schedule=CronPartitionTimetable(
             contract.cron,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -94,16 +95,41 @@ class AirflowApi:
     def tasks(self, run: Run) -> list[TaskRun]:
         """The tasks of a run."""
         found = self._ask("GET", f"{_path(run)}/taskInstances", params={"limit": 100})
-        return [
-            TaskRun(ti["task_id"], ti["state"], ti["try_number"], ti["duration"])
-            for ti in found["task_instances"]
-        ]
+        return [_task(ti) for ti in found["task_instances"]]
+
+    def tasks_of(self, runs: Sequence[Run]) -> list[tuple[Run, list[TaskRun]]]:
+        """Present state of some runs and of their tasks, in two requests."""
+        body = {
+            "dag_ids": sorted({run.dag_id for run in runs}),
+            "page_limit": 100,
+            "order_by": "-id",
+        }
+        wanted = {(run.dag_id, run.run_id) for run in runs}
+        found = self._ask("POST", "/api/v2/dags/~/dagRuns/list", json=body)
+        now = {
+            (run.dag_id, run.run_id): run
+            for run in map(_run, found["dag_runs"])
+            if (run.dag_id, run.run_id) in wanted
+        }
+        body = {
+            "dag_ids": sorted({run.dag_id for run in runs}),
+            "dag_run_ids": sorted({run.run_id for run in runs}),
+            "page_limit": 100,
+        }
+        found = self._ask("POST", "/api/v2/dags/~/dagRuns/~/taskInstances/list", json=body)
+        tasks: dict[tuple[str, str], list[TaskRun]] = {key: [] for key in now}
+        for ti in found["task_instances"]:
+            key = (ti["dag_id"], ti["dag_run_id"])
+            if key in tasks:
+                tasks[key].append(_task(ti))
+        return [(now[key], tasks[key]) for key in now]
 
     def log_tail(self, run: Run, task: TaskRun, lines: int = 12) -> list[str]:
         """The last lines of a task's log."""
         path = f"{_path(run)}/taskInstances/{task.task_id}/logs/{max(task.try_number, 1)}"
         found = self._ask("GET", path, params={"full_content": True})
-        return [line for entry in found["content"] for line in _log_lines(entry)][-lines:]
+        shown = [line for entry in found["content"] for line in _log_lines(entry)]
+        return [line for line in shown if not line.startswith("::")][-lines:]  # fold marks
 
     def _ask(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
         response = self._client.request(method, path, **arguments)
@@ -122,6 +148,15 @@ def _run(document: dict[str, Any]) -> Run:
         run_id=document["dag_run_id"],
         period=document["partition_key"],
         state=document["state"],
+    )
+
+
+def _task(document: dict[str, Any]) -> TaskRun:
+    return TaskRun(
+        task_id=document["task_id"],
+        state=document["state"],
+        try_number=document["try_number"],
+        seconds=document["duration"],
     )
 
 

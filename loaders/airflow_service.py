@@ -66,11 +66,18 @@ class Service:
         return str(json.loads(self.password_file.read_text(encoding="utf-8"))[self.user])
 
 
-def up(settings: Settings, on_step: Callable[[str], None] = lambda _: None) -> Service:
+def up(
+    settings: Settings,
+    on_step: Callable[[str], None] = lambda _: None,
+    *,
+    schedules_start: dt.datetime | None = None,
+) -> Service:
     """Start Airflow unless it runs; returns when all its parts are healthy.
 
     Args:
         on_step: told what is being done, for a progress display.
+        schedules_start: schedules count from here; without it Airflow first asks every source for
+            the latest month. Has no effect on an Airflow that runs already.
 
     Raises:
         AirflowServiceError: a part ended or did not become healthy in time; all are stopped.
@@ -83,6 +90,8 @@ def up(settings: Settings, on_step: Callable[[str], None] = lambda _: None) -> S
         _stop_processes(folder)
         port = processes.free_port(HOST, folder / "port")
         environment = _environment(settings, port)
+        if schedules_start is not None:
+            environment["NQ42_SCHEDULES_START"] = schedules_start.isoformat()
         logs = settings.home / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         on_step("metadata database")
@@ -104,13 +113,18 @@ def up(settings: Settings, on_step: Callable[[str], None] = lambda _: None) -> S
     return Service(url, USER, folder / "passwords.json")
 
 
+def stop(settings: Settings) -> bool:
+    """Stop Airflow; False when it did not run."""
+    folder = settings.home / "airflow"
+    if not folder.is_dir():
+        return False
+    with _lock(folder):
+        return _stop_processes(folder)
+
+
 def down(settings: Settings) -> bool:
     """Stop Airflow and the embedded PostgreSQL server; False when neither ran."""
-    folder = settings.home / "airflow"
-    stopped = False
-    if folder.is_dir():
-        with _lock(folder):
-            stopped = _stop_processes(folder)
+    stopped = stop(settings)
     if settings.database_url is None:
         stopped = embedded.stop(settings.home) or stopped
     return stopped
@@ -336,7 +350,8 @@ def _write(path: Path, document: Mapping[str, Any]) -> None:
     """JSON into an owner-only file, whole or not at all."""
     partial = path.with_name(f"{path.name}.new")
     partial.unlink(missing_ok=True)
-    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
         json.dump(document, file, indent=1)
     partial.replace(path)
 

@@ -77,24 +77,11 @@ def _print(record: Any, *, failed: tuple[str, ...] = ()) -> None:
 @app.command()
 def setup() -> None:
     """Migrate the database, create the raw tables and load geography and programme."""
+    from loaders.stages.setup import prepare_warehouse
+
     with _plain_errors():
         prepare_warehouse()
     console.print("warehouse is ready")
-
-
-def prepare_warehouse() -> None:
-    """Everything that must stand before the first delivery; safe to repeat."""
-    from loaders.contracts.model import load_contracts
-    from loaders.postgres.database import Role, connect
-    from loaders.postgres.migrate import migrate
-    from loaders.stages.build import seed_reference
-    from loaders.stages.gate import ensure_raw_tables
-
-    get_settings().require_pseudonym_key()
-    migrate()
-    with connect(Role.LOADER) as connection:
-        ensure_raw_tables(connection, [d for c in load_contracts() for d in c.datasets])
-    seed_reference()
 
 
 @app.command()
@@ -204,6 +191,7 @@ def demo(
 def up() -> None:
     """Start PostgreSQL and Airflow and leave them running."""
     from loaders.airflow_service import up as start
+    from loaders.stages.setup import prepare_warehouse
 
     with _plain_errors():
         prepare_warehouse()

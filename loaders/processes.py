@@ -24,7 +24,10 @@ def start_mark(pid: int) -> str | None:
         found = _stat(pid)
         return found[19] if found and found[0] not in "ZX" else None
     done = subprocess.run(
-        ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+        ["ps", "-o", "lstart=", "-p", str(pid)],  # noqa: S607 - no fixed place on other systems
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return done.stdout.strip() or None
 

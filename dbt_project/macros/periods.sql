@@ -83,3 +83,18 @@
     {%- endif -%}
     {{ value }}
 {%- endmacro %}
+
+{#- Day of the following month on which an extract is due. -#}
+{% macro delivery_due_day(dataset) -%}
+    {%- set days = var('delivery_due_days') -%}
+    {%- if days -%}
+        case {{ dataset }}
+            {%- for name, day in days.items() %}
+            when '{{ checked_identifier(name, "delivery_due_days") }}' then {{ day | int }}
+            {%- endfor %}
+            else {{ var('delivery_due_day') | int }}
+        end
+    {%- else -%}
+        {{ var('delivery_due_day') | int }}
+    {%- endif -%}
+{%- endmacro %}

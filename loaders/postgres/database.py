@@ -15,7 +15,7 @@ from loaders.settings import get_settings
 DRIVER = "postgresql+psycopg"
 
 # The role's own settings apply only when it logs in itself, not after SET ROLE: repeated here.
-BI_OPTIONS = ("-c statement_timeout=30s", "-c default_transaction_read_only=on")
+BI_OPTIONS = ("-c statement_timeout=30s", "-c default_transaction_read_only=on", "-c jit=off")
 
 
 class Role(StrEnum):

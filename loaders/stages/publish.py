@@ -7,6 +7,7 @@ wait for the switch for some milliseconds and see either the old release or the 
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from collections.abc import Callable
@@ -24,10 +25,11 @@ from loaders.publication import LEDGERS, PublishError, append_differences, conte
 from loaders.stages.records import PublishResult
 
 PUBLISH_LOCK_KEY = 4_220_260_003
-# Shorter than PostgreSQL's deadlock_timeout (1 s): if a reader and the switch wait for each other,
-# it is the switch that gives way, never the reader.
-LOCK_WAIT_MS = 400
-LOCK_ATTEMPTS = 100
+# A reader of two marts and the switch can each hold what the other waits for; the switch gives way.
+# Short waits end such a knot at once, long ones outlast a slow query; all stay well below
+# PostgreSQL's deadlock_timeout (1 s), after which the reader might be the one to fail.
+LOCK_WAITS_MS = (10, 20, 50, 100, 200, 400)
+LOCK_PATIENCE_SECONDS = 90  # longer than a BI query may run
 
 GATE_PASSED = "gate.release.passed"
 GATE_NOT_PASSED = ("gate.release.held", "gate.release.failed", "gate.release.refused")
@@ -95,6 +97,9 @@ def _publish(
             "changes": counts,
         }
 
+    for table in new:
+        # Without statistics the first dashboards after a release would get the worst plans.
+        connection.execute(sql.SQL("analyze {}").format(sql.Identifier("candidate", table)))
     old = tables(connection, "marts")
     _lock_for_switch(connection, [("marts", t) for t in old] + [("candidate", t) for t in new])
     _record_release(connection, manifest, release_seq, run_id)
@@ -244,17 +249,18 @@ def _causes(manifest: dict[str, Any], previous: dict[str, Any] | None) -> dict[s
 # --- record and switch --------------------------------------------------------------------------
 
 
-def _lock_for_switch(connection: psycopg.Connection, tables: list[tuple[str, str]]) -> None:
+def _lock_for_switch(connection: psycopg.Connection, names: list[tuple[str, str]]) -> None:
     """Take all locks of the switch together, giving way to readers as often as needed."""
-    names = sql.SQL(", ").join(sql.Identifier(*table) for table in tables)
-    statement = sql.SQL("lock table {} in access exclusive mode").format(names)
-    for attempt in range(1, LOCK_ATTEMPTS + 1):
+    listing = sql.SQL(", ").join(sql.Identifier(*name) for name in names)
+    statement = sql.SQL("lock table {} in access exclusive mode").format(listing)
+    deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
+    for wait_ms in itertools.cycle(LOCK_WAITS_MS):
         try:
             # A block of its own: giving up frees the locks taken so far, and so the readers.
             with connection.transaction():
                 # The statement's limit bounds the sum of the waits, which is what readers feel.
-                connection.execute(f"set local lock_timeout = {LOCK_WAIT_MS}")
-                connection.execute(f"set local statement_timeout = {LOCK_WAIT_MS}")
+                connection.execute(f"set local lock_timeout = {wait_ms}")
+                connection.execute(f"set local statement_timeout = {wait_ms}")
                 # First the chain: a long load may hold it, and readers must not wait for that.
                 audit.lock(connection)
                 connection.execute(statement)
@@ -262,12 +268,12 @@ def _lock_for_switch(connection: psycopg.Connection, tables: list[tuple[str, str
                 connection.execute("set local statement_timeout = 0")
             return
         except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled) as error:
-            if attempt == LOCK_ATTEMPTS:
+            if time.monotonic() > deadline:
                 raise PublishError(
-                    f"the marts are in use: no pause in {LOCK_ATTEMPTS} attempts; nothing was "
-                    "changed. Look for long queries in pg_stat_activity and publish again."
+                    f"the marts were in use for {LOCK_PATIENCE_SECONDS} s without a pause; nothing "
+                    "was changed. Look for long queries in pg_stat_activity and publish again."
                 ) from error
-            time.sleep(random.uniform(0.01, 0.1) * min(attempt, 10))  # noqa: S311
+            time.sleep(random.uniform(0.5, 1) * wait_ms / 1000)  # noqa: S311 - spreads attempts
 
 
 def _record_release(

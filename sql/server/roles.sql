@@ -33,7 +33,8 @@ begin
     ) then
         grant nq42_transformer to nq42_publisher;
     end if;
-    -- A dashboard must not occupy the server, and has nothing to write.
+    -- A dashboard must not occupy the server and has nothing to write; compiling its short queries
+    -- costs more than running them.
     if not exists (
         select
         from pg_db_role_setting
@@ -41,6 +42,7 @@ begin
     ) then
         alter role nq42_bi set statement_timeout = '30s';
         alter role nq42_bi set default_transaction_read_only = on;
+        alter role nq42_bi set jit = off;
     end if;
     execute format('revoke all on database %I from public', current_database());
     execute format(

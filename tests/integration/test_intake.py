@@ -60,7 +60,8 @@ def ready(warehouse: Warehouse) -> Warehouse:
     with connect(Role.TRANSFORMER) as connection:
         connection.execute(
             "create table reference.geo_unit as"
-            " select 'commune' as unit_level, '21010' as unit_code, date '2004-01-01' as valid_from, null::date as valid_to, '51' as old_province_code"
+            " select 'commune' as unit_level, '21010' as unit_code,"
+            " date '2004-01-01' as valid_from, null::date as valid_to, '51' as old_province_code"
         )
     return warehouse
 

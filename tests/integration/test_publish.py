@@ -289,12 +289,12 @@ def test_readers_never_fail_and_never_see_two_releases_at_once(
 def test_a_reader_who_keeps_the_marts_stops_the_switch_but_not_other_readers(
     make_candidate: MakeCandidate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publish_module, "LOCK_ATTEMPTS", 2)
+    monkeypatch.setattr(publish_module, "LOCK_PATIENCE_SECONDS", 0.5)
     make_candidate("waits", [{"numerator": 97}], period="2025-07")
     before = state()
     with connect(Role.BI) as reader:
         reader.execute("select * from marts.fct_kpi_value")
-        with pytest.raises(PublishError, match="the marts are in use"):
+        with pytest.raises(PublishError, match="the marts were in use"):
             publish("waits")
         started = time.monotonic()
         published_candidate()

@@ -51,7 +51,26 @@ numerator as (
     group by period, unit_code, sex, {{ age_group('age') }}
 ),
 
+groups (sex, age_group) as (
+    values
+    ('female', '0-5'), ('female', '6-15'), ('female', '16-24'), ('female', '25-59'), ('female', '60+'),
+    ('male', '0-5'), ('male', '6-15'), ('male', '16-24'), ('male', '25-59'), ('male', '60+')
+),
+
 combined as (
+    -- A group without anybody keeps its row.
+    select
+        scope.period,
+        scope.unit_code,
+        groups.sex,
+        groups.age_group,
+        0 as numerator,
+        0 as denominator
+    from scope
+    cross join groups
+
+    union all
+
     select
         period,
         unit_code,

@@ -53,7 +53,23 @@ numerator as (
     group by period, unit_code, sex
 ),
 
+sexes (sex) as (
+    values ('female'), ('male')
+),
+
 combined as (
+    -- A commune without anybody of that age keeps its row.
+    select
+        scope.period,
+        scope.unit_code,
+        sexes.sex,
+        0 as numerator,
+        0 as denominator
+    from scope
+    cross join sexes
+
+    union all
+
     select
         period,
         unit_code,

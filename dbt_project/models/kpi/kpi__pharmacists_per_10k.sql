@@ -59,7 +59,7 @@ cells as (
         scope.period,
         scope.unit_code,
         coalesce(numerator.persons, 0) as numerator,
-        denominator.persons as denominator,
+        coalesce(denominator.persons, 0) as denominator,
         coalesce(numerator.persons, 0) as contributors,
         scope.data_label,
         scope.denominator_vintage

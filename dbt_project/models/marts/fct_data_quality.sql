@@ -21,15 +21,7 @@ due as (
         *,
         (
             {{ month_end('period') }}
-            + case source || '__' || dataset
-                {%- for dataset, day in var('delivery_due_days').items() %}
-                when '{{ dataset }}' then {{ day | int }}
-                {%- endfor %}
-                {%- if not var('delivery_due_days') %}
-                when '' then 0
-                {%- endif %}
-                else {{ var('delivery_due_day') | int }}
-            end
+            + {{ delivery_due_day("source || '__' || dataset") }}
         ) as expected_on,
         (landed_at at time zone 'Asia/Ho_Chi_Minh')::date as received_on
     from batches
@@ -51,7 +43,11 @@ final as (
         due.status,
         due.expected_on,
         due.landed_at as received_at,
-        greatest(due.received_on - due.expected_on, 0)::integer as days_late,
+        -- Nothing received is not the same as on time.
+        case
+            when due.received_on is not null
+                then greatest(due.received_on - due.expected_on, 0)
+        end::integer as days_late,
         coalesce(rules.rules_run, 0)::bigint as rules_run,
         coalesce(rules.rules_failed, 0)::bigint as rules_failed
     from due

@@ -1,0 +1,7 @@
+"""dbt's `modules`."""
+
+import re
+
+import pytz
+
+__all__ = ["pytz", "re"]

@@ -1,0 +1,366 @@
+"""The demo: the invented province's extracts through Airflow to published releases."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from loaders import airflow_service
+from loaders.airflow_api import FAILED_TASK, AirflowApi, Run, TaskRun
+from loaders.contracts.model import CONTRACTS_DIR, load_contracts
+from loaders.postgres import embedded
+from loaders.settings import PROJECT_ROOT, Settings, get_settings
+
+MONTHS = ("2024-06", "2025-06", "2025-07")
+RELEASE_DAG = "build_and_publish"
+RELEASE_TASKS = ("build", "gate", "publish")
+POLL_SECONDS = 1.5
+DAGS_TIMEOUT_SECONDS = 120
+#: No task may change its state for this long: at full scale the longest takes some minutes.
+STALL_TIMEOUT_SECONDS = 1800
+
+
+class DemoError(RuntimeError):
+    """The demo cannot go on; the message says why."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What decides the bytes of the sample files; `generator` is a hash over its code."""
+
+    scale: float
+    seed: int
+    months: tuple[str, ...]
+    generator: str
+
+
+def run_demo(scale: float = 0.02, seed: int = 42, months: Sequence[str] = MONTHS) -> int:
+    """Sample files → Airflow → releases; 0 when every month is published and nothing failed.
+
+    The second run with the same inputs finds everything published and says so.
+    """
+    console, settings = Console(), get_settings()
+    settings.require_pseudonym_key()
+    started = time.monotonic()
+    try:
+        with _services(settings):
+            inputs = Inputs(scale, seed, tuple(months), _generator_hash())
+            _refuse_other_inputs(settings, inputs)
+            if _is_published(settings, inputs):
+                console.print(
+                    "[green]Nothing to do:[/green] these months are published from these very "
+                    f"files (scale {scale:g}, seed {seed})."
+                )
+                failed = False
+            else:
+                failed = _run(console, settings, inputs)
+            _show(console, settings)
+    except (DemoError, airflow_service.AirflowServiceError) as error:
+        console.print(f"[red]The demo stopped:[/red] {error}", highlight=False)
+        return 1
+    seconds = time.monotonic() - started
+    if failed:
+        console.print(f"[red]Some tasks failed, see above[/red] ({seconds:.0f} s).")
+        return 1
+    console.print(f"[green]Done[/green] in {seconds:.0f} s. Next: `nq42 up` for Airflow's pages.")
+    return 0
+
+
+@contextmanager
+def _services(settings: Settings) -> Iterator[None]:
+    """Stops at the end what was not running before."""
+    airflow = airflow_service.status(settings) is not None
+    postgres = embedded.status(settings.home).running
+    try:
+        yield
+    finally:
+        if not airflow:
+            airflow_service.stop(settings)
+        if not postgres:
+            embedded.stop(settings.home)
+
+
+def _run(console: Console, settings: Settings, inputs: Inputs) -> bool:
+    """Prepare everything and run the months; True when a task failed."""
+    from loaders.sample import generate
+    from loaders.stages.setup import prepare_warehouse
+
+    now = dt.datetime.now(dt.UTC)
+    with _progress(console) as progress, ThreadPoolExecutor(1) as background:
+        with _step(progress, "PostgreSQL, schemas, geography, programme"):
+            prepare_warehouse()
+        # Airflow mostly waits for itself while it starts; the files are made meanwhile.
+        starting = background.submit(airflow_service.up, settings, schedules_start=now)
+        with _step(progress, f"sample extracts, scale {inputs.scale:g}"):
+            generate(
+                list(inputs.months),
+                inputs.scale,
+                inputs.seed,
+                settings.inbox,
+                settings.home / "truth",
+            )
+            _write_stamp(settings, inputs)
+        with _step(progress, "Airflow"):
+            service = starting.result()
+        with AirflowApi(service) as api:
+            return _Months(api, progress, inputs.months, f"{now:%Y%m%dT%H%M%S}").run()
+
+
+@contextmanager
+def _step(progress: Progress, name: str) -> Iterator[None]:
+    """A moving bar while the block runs, then a line with its seconds."""
+    started, bar = time.monotonic(), progress.add_task(name, total=None)
+    try:
+        yield
+    finally:
+        progress.remove_task(bar)
+    progress.console.print(f"{name}: {time.monotonic() - started:.0f} s", highlight=False)
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False),
+        console=console,
+    )
+
+
+class _Months:
+    """Runs the months through Airflow.
+
+    The imports of a month start when those of the month before have ended, while that month is
+    built and published: two cores have no room for more, and releases come in order.
+    """
+
+    def __init__(
+        self, api: AirflowApi, progress: Progress, months: Sequence[str], mark: str
+    ) -> None:
+        self.api, self.progress, self.months, self.mark = api, progress, months, mark
+        contracts = load_contracts()
+        self.imports = [f"import_{contract.source}" for contract in contracts]
+        datasets = sum(len(contract.datasets) for contract in contracts)
+        total = 3 * datasets + len(contracts) + len(RELEASE_TASKS)
+        self.bars = {m: progress.add_task(m, total=total, start=False) for m in months}
+        self.runs: dict[str, dict[str, Run]] = {month: {} for month in months}
+        self.known: set[str] = set()
+        self.seen: dict[tuple[str, str, str], str | None] = {}
+        self.changed_at = time.monotonic()
+
+    def run(self) -> bool:
+        """Run all months; True when a task failed.
+
+        Raises:
+            DemoError: Airflow cannot read the DAGs, or nothing happens any more.
+        """
+        self._wait_for_dags()
+        self.known = {run.run_id for run in self.api.runs(RELEASE_DAG)}
+        waiting = list(self.months)
+        while True:
+            imported = all(
+                run.is_finished
+                for runs in self.runs.values()
+                for run in runs.values()
+                if run.dag_id != RELEASE_DAG
+            )
+            if waiting and imported:
+                self._start(waiting.pop(0))
+            self._poll()
+            if not waiting and all(self._is_done(month) for month in self.months):
+                return any(run.state == "failed" for r in self.runs.values() for run in r.values())
+            if time.monotonic() - self.changed_at > STALL_TIMEOUT_SECONDS:
+                raise DemoError(f"no task has changed for {STALL_TIMEOUT_SECONDS} s")
+            time.sleep(POLL_SECONDS)
+
+    def _wait_for_dags(self) -> None:
+        wanted = {*self.imports, RELEASE_DAG}
+        deadline = time.monotonic() + DAGS_TIMEOUT_SECONDS
+        while missing := wanted - self.api.dag_ids():
+            if errors := self.api.import_errors():
+                raise DemoError("Airflow cannot read a DAG file:\n" + "\n".join(errors))
+            if time.monotonic() > deadline:
+                raise DemoError(f"Airflow does not show {', '.join(sorted(missing))}")
+            time.sleep(0.5)
+
+    def _start(self, month: str) -> None:
+        for dag_id in self.imports:
+            run = self.api.trigger(dag_id, month, f"demo_{month}_{self.mark}")
+            self.runs[month][dag_id] = run
+        self.progress.start_task(self.bars[month])
+
+    def _is_done(self, month: str) -> bool:
+        runs = self.runs[month]
+        if not runs or not all(run.is_finished for run in runs.values()):
+            return False
+        # A month that some source did not conclude is never released.
+        concluded = all(
+            self.seen.get((run.dag_id, run.run_id, "conclude")) == "success"
+            for run in runs.values()
+            if run.dag_id != RELEASE_DAG
+        )
+        return RELEASE_DAG in runs or not concluded
+
+    def _poll(self) -> None:
+        for run in self.api.runs(RELEASE_DAG):
+            if run.run_id not in self.known and run.period in self.runs:
+                self.runs[run.period].setdefault(RELEASE_DAG, run)
+        for month, runs in self.runs.items():
+            if not runs or self._is_done(month):
+                continue
+            for run, tasks in self.api.tasks_of(list(runs.values())):
+                self._note(month, runs[run.dag_id], run, tasks)
+            self._draw(month)
+
+    def _note(self, month: str, before: Run, run: Run, tasks: list[TaskRun]) -> None:
+        self.runs[month][run.dag_id] = run
+        for task in tasks:
+            key = (run.dag_id, run.run_id, task.task_id)
+            if self.seen.get(key) != task.state:
+                self.seen[key] = task.state
+                self.changed_at = time.monotonic()
+        if run.is_finished and not before.is_finished:
+            colour = "green" if run.state == "success" else "red"
+            seconds = sum(task.seconds or 0 for task in tasks)
+            self.progress.console.print(
+                f"{month} {run.dag_id}: [{colour}]{run.state}[/{colour}], "
+                f"{len(tasks)} tasks, {seconds:.0f} s",
+                highlight=False,
+            )
+            for task in tasks:
+                self._explain(run, task)
+
+    def _explain(self, run: Run, task: TaskRun) -> None:
+        """Say why a task failed; one that only follows a failed one needs no word."""
+        if task.state != FAILED_TASK[0]:
+            return
+        self.progress.console.print(f"  [red]{task.task_id} failed[/red]:", highlight=False)
+        for line in self.api.log_tail(run, task):
+            self.progress.console.print(
+                f"    {line}", markup=False, highlight=False, soft_wrap=True
+            )
+
+    def _draw(self, month: str) -> None:
+        run_ids = {run.run_id for run in self.runs[month].values()}
+        mine = {key: state for key, state in self.seen.items() if key[1] in run_ids}
+        done = sum(TaskRun("", state, 0, None).is_finished for state in mine.values())
+        running = [f"{key[0]}.{key[2]}" for key, state in mine.items() if state == "running"]
+        shown = ", ".join(name.removeprefix("import_") for name in sorted(running)[:2])
+        self.progress.update(
+            self.bars[month],
+            completed=done,
+            description=f"{month} {'published' if self._is_done(month) else shown}",
+        )
+
+
+# --- the same inputs again ------------------------------------------------------------------------
+
+
+def _generator_hash() -> str:
+    digest = hashlib.sha256()
+    code = [*(PROJECT_ROOT / "loaders" / "sample").rglob("*"), *CONTRACTS_DIR.glob("*.yaml")]
+    for path in sorted(code):
+        if path.is_file() and "__pycache__" not in path.parts:
+            digest.update(path.relative_to(PROJECT_ROOT).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _stamp(settings: Settings) -> Path:
+    return settings.home / "demo.json"
+
+
+def _write_stamp(settings: Settings, inputs: Inputs) -> None:
+    _stamp(settings).write_text(json.dumps(asdict(inputs), indent=1), encoding="utf-8")
+
+
+def _read_stamp(settings: Settings) -> Inputs | None:
+    path = _stamp(settings)
+    if not path.exists():
+        return None
+    values = json.loads(path.read_text(encoding="utf-8"))
+    return Inputs(**values | {"months": tuple(values["months"])})
+
+
+def _refuse_other_inputs(settings: Settings, inputs: Inputs) -> None:
+    """Another sample would be a different file for a loaded month, which `land` refuses."""
+    known = _read_stamp(settings)
+    if known is None or known == inputs:
+        return
+    before, now = asdict(known), asdict(inputs)
+    differs = ", ".join(name for name in now if before[name] != now[name])
+    raise DemoError(
+        f"{settings.home} holds a demo with another {differs}. Keep it and use another folder "
+        "(NQ42_HOME=var/other), or delete it with `make clean`."
+    )
+
+
+def _is_published(settings: Settings, inputs: dict[str, object], months: Sequence[str]) -> bool:
+    """Every file in the inbox is in raw as it is, and the newest release stands on just that."""
+    if _read_stamp(settings) != inputs:
+        return False
+    from loaders.postgres.database import Role, connect
+    from loaders.stages.build import month_fingerprints
+
+    with connect(Role.AUDITOR) as connection:
+        accepted = {
+            (source, period, sha256)
+            for source, period, sha256 in connection.execute(
+                "select a.source, a.period, r.sha256 from audit.batch_accepted as a"
+                " inner join audit.receipt as r using (batch_id)"
+            )
+        }
+        released = {
+            period for (period,) in connection.execute("select period from publication.release")
+        }
+        built = dict(
+            connection.execute(
+                "select distinct on (period) period, fingerprint from audit.kpi_build"
+                " order by period, id desc"
+            ).fetchall()
+        )
+        wanted = month_fingerprints(connection, max(inputs.months))
+    delivered = {
+        (path.parts[-3], path.parts[-2], _sha256(path))
+        for path in settings.inbox.glob("*/*/*")
+        if path.parts[-2] in inputs.months and not path.name.endswith(".delivery.json")
+    }
+    return (
+        bool(delivered)
+        and delivered <= accepted
+        and released >= set(inputs.months)
+        and all(built.get(month) == value for month, value in wanted.items())
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _show(console: Console, settings: Settings) -> None:
+    """The published scorecard, and where the report is."""
+    from loaders.report import show_scorecard
+
+    show_scorecard(console)
+    reports = sorted(settings.reports.rglob("*.html"), key=lambda path: path.stat().st_mtime)
+    if reports:
+        console.print(f"Report: {reports[-1]}", highlight=False, soft_wrap=True)

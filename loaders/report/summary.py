@@ -1,0 +1,145 @@
+"""The scorecard: every KPI of the programme with its target, trend and verdict."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from loaders.report import words
+from loaders.report.data import Row
+from loaders.report.figures import Block, Figures, anchor, flags_of, grouped
+
+ATTENTION = ("deterioration", "limited_progress")
+
+
+class Scorecard:
+    """The scorecard's blocks, by data label."""
+
+    def __init__(self, figures: Figures) -> None:
+        self.figures, self.view = figures, figures.view
+
+    def scorecard(self, label: str) -> list[Block]:
+        """The groups of KPIs that have figures with this label, in the programme's order."""
+        rows = [row for row in self.view.scorecard if row["data_label"] == label]
+        entries = []
+        for (kpi_id,), lines in grouped(rows, "kpi_id").items():
+            entry = self._entry(kpi_id, lines[0])
+            entry["anchor"] = anchor(label, kpi_id)
+            entry["lines"] = [self._line(row) for row in lines]
+            entries.append(entry)
+        return _by_group(entries)
+
+    def without_figures(self) -> list[Block]:
+        """The groups of KPIs that have no figure of the province, whatever the label."""
+        rows = [row for row in self.view.scorecard if row["data_label"] is None]
+        entries = []
+        for row in rows:
+            entry = self._entry(row["kpi_id"], row)
+            entry["note"] = words.Text(row["caveat_vi"] or "", row["caveat_en"] or "")
+            entry["source"] = row["source_vi"]
+            entry["references"] = [
+                anchor(label, row["kpi_id"])
+                for label in self.view.labels
+                if (row["kpi_id"], label) in self.figures.reference_values
+            ]
+            entries.append(entry)
+        return _by_group(entries)
+
+    def _entry(self, kpi_id: str, row: Row) -> Block:
+        verdict = self.figures.verdicts.get(
+            (kpi_id, row["data_label"], row["series"], row["boundary"])
+        )
+        target = self.figures.target_of(kpi_id, verdict, row)
+        return {
+            "kpi_id": kpi_id,
+            "group": row["kpi_group"],
+            "name": words.Text(row["name_vi"], row["name_en"]),
+            "state": words.text_of(words.STATES, row["state"]),
+            "standing": words.text_of(words.STANDINGS, row["definition_standing"]),
+            "standing_id": row["definition_standing"],
+            "target": words.target_text(target, row["unit_vi"]),
+            "target_words": (target or {}).get("text_vi") or row["target_text_vi"],
+            "target_year": row["target_year"],
+            "unit": words.Text(row["unit_vi"] or "", row["unit_en"] or ""),
+        }
+
+    def _line(self, row: Row) -> Block:
+        """One boundary of one KPI."""
+        key = (row["kpi_id"], row["data_label"], row["series"], row["boundary"])
+        verdict = self.figures.verdicts.get(key)
+        target = self.figures.target_of(row["kpi_id"], verdict, row)
+        values = [
+            value
+            for value in self.figures.boundary_values.get((row["kpi_id"], row["data_label"]), [])
+            if (value["series"], value["boundary"]) == (row["series"], row["boundary"])
+        ]
+        latest = next((v for v in reversed(values) if v["period"] == row["period"]), None)
+        notes = []
+        if row["series"] not in (None, "total"):
+            notes.append(words.text_of(words.SERIES, row["series"]))
+        if latest and latest["maturity"] == "provisional":
+            notes.append(words.MATURITIES["provisional"])
+        if row["state"] == "computed" and (row["period"] or "") < self.view.note["as_of_period"]:
+            notes.append(words.Text("cũ hơn tháng phát hành", "older than the release month"))
+        return {
+            "boundary_id": row["boundary"],
+            "boundary": words.text_of(words.BOUNDARIES, row["boundary"]),
+            "value": self.figures.figure(row, row["value"], target),
+            "is_suppressed": bool(latest and latest["is_suppressed"]),
+            "period": words.period(row["period"]),
+            "notes": notes,
+            "trend": self.figures.trend(row, values, target),
+            "verdict_id": row["verdict"],
+            "verdict": words.verdict_of(words.VERDICTS, row["verdict"]),
+            "reason": words.Text(verdict["reason_vi"], verdict["reason_en"]) if verdict else None,
+            "straight_line_id": row["straight_line_verdict"],
+            "straight_line": words.verdict_of(words.STRAIGHT_LINE, row["straight_line_verdict"]),
+            "projected": (
+                self.figures.figure(row, row["projected_target_year_value"])
+                if row["projected_target_year_value"] is not None
+                else None
+            ),
+            "projected_for": row["target_year"],
+            "flags": flags_of(verdict),
+            "caveat": words.Text(row["caveat_vi"] or "", row["caveat_en"] or ""),
+        }
+
+    def attention(self, groups: Iterable[Block]) -> list[Block]:
+        """What a leader should look at: worsening, slow, behind, or past its deadline."""
+        found = []
+        for entry in (entry for group in groups for entry in group["entries"]):
+            for line in entry["lines"]:
+                is_slow = line["verdict_id"] in ATTENTION or line["straight_line_id"] == "behind"
+                if is_slow or line["flags"]:
+                    found.append({"entry": entry, "line": line})
+        return found
+
+    def verdict_counts(self, groups: Iterable[Block]) -> list[Block]:
+        """Number of KPIs by verdict and boundary."""
+        lines = [line for group in groups for entry in group["entries"] for line in entry["lines"]]
+        counts = Counter((line["boundary_id"], line["verdict_id"]) for line in lines)
+        boundaries = [b for b in words.BOUNDARIES if any(key[0] == b for key in counts)]
+        return [
+            {
+                "boundary": words.BOUNDARIES[boundary],
+                "counts": [
+                    (verdict, counts[boundary, verdict_id])
+                    for verdict_id, verdict in words.VERDICTS.items()
+                ],
+            }
+            for boundary in boundaries
+        ]
+
+    def state_counts(self) -> list[tuple[words.Text, int]]:
+        counts = Counter(row["state"] for row in self.view.kpis)
+        return [(text, counts[state]) for state, text in words.STATES.items()]
+
+
+def _by_group(entries: Iterable[Block]) -> list[Block]:
+    groups: dict[str, list[Block]] = {}
+    for entry in entries:
+        groups.setdefault(entry["group"], []).append(entry)
+    return [
+        {"text": words.text_of(words.GROUPS, group), "entries": members}
+        for group, members in groups.items()
+    ]

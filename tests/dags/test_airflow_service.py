@@ -1,0 +1,225 @@
+"""A real Airflow: started, asked, run, stopped. Slow: it starts once for all of these tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from loaders import airflow_service, processes
+from loaders.airflow_api import AirflowApi, AirflowApiError, Run
+from loaders.airflow_service import Service
+from loaders.contracts.model import load_contracts
+from loaders.postgres.database import _conninfo, admin_url
+from loaders.settings import Settings
+from tests.conftest import Warehouse
+
+MONTH = "2025-06"
+SOURCES = [contract.source for contract in load_contracts()]
+TIMEOUT_SECONDS = 240
+
+
+@pytest.fixture(scope="module")
+def settings(warehouse: Warehouse) -> Iterator[Settings]:
+    yield warehouse.settings
+    airflow_service.stop(warehouse.settings)
+    metadata = f"{admin_url().database}_airflow"
+    maintenance = admin_url("postgres")
+    with psycopg.connect(_conninfo(maintenance), autocommit=True) as connection:
+        drop = sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(metadata))
+        connection.execute(drop)
+
+
+@pytest.fixture(scope="module")
+def service(settings: Settings) -> Service:
+    import datetime as dt
+
+    return airflow_service.up(settings, schedules_start=dt.datetime.now(dt.UTC))
+
+
+@pytest.fixture(scope="module")
+def api(service: Service) -> Iterator[AirflowApi]:
+    with AirflowApi(service) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def runs(api: AirflowApi, settings: Settings) -> dict[str, Run]:
+    """The imports of a month in which nothing arrived but one empty file, and what follows."""
+    empty = settings.inbox / "housing" / MONTH / "NhaTam_202506.xlsx"
+    empty.parent.mkdir(parents=True)
+    empty.touch()
+    _wait(lambda: {f"import_{source}" for source in SOURCES} <= api.dag_ids())
+    started = {s: api.trigger(f"import_{s}", MONTH, f"test_{MONTH}") for s in SOURCES}
+    found: dict[str, Run] = {}
+
+    def finished() -> bool:
+        for source, run in started.items():
+            found[source] = next(r for r in api.runs(run.dag_id) if r.run_id == run.run_id)
+        releases = api.runs("build_and_publish")
+        if releases:
+            found["release"] = releases[0]
+        return "release" in found and all(run.is_finished for run in found.values())
+
+    _wait(finished)
+    return found
+
+
+def _wait(condition) -> None:
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(1)
+
+
+def _states(api: AirflowApi, run: Run) -> dict[str, str | None]:
+    return {task.task_id: task.state for task in api.tasks(run)}
+
+
+def test_what_arrived_not_is_skipped_and_the_month_announced(
+    api: AirflowApi, runs: dict[str, Run]
+) -> None:
+    assert runs["education"].state == "success"
+    assert _states(api, runs["education"]) == {
+        "pupils.land": "skipped",
+        "pupils.load": "skipped",
+        "pupils.gate": "skipped",
+        "conclude": "success",
+    }
+
+
+def test_a_gate_that_waits_for_others_is_skipped_with_its_own_dataset(
+    api: AirflowApi, runs: dict[str, Run]
+) -> None:
+    assert _states(api, runs["health"])["staff.gate"] == "skipped"
+
+
+def test_bad_data_fail_visibly_and_once_and_the_month_is_announced(
+    api: AirflowApi, runs: dict[str, Run]
+) -> None:
+    run = runs["housing"]
+    assert run.state == "failed"
+    assert _states(api, run) == {
+        "temporary_houses.land": "failed",
+        "temporary_houses.load": "upstream_failed",
+        "temporary_houses.gate": "upstream_failed",
+        "conclude": "success",
+    }
+    land = next(task for task in api.tasks(run) if task.task_id == "temporary_houses.land")
+    assert land.try_number == 1
+    assert "is empty (0 bytes)" in "\n".join(api.log_tail(run, land))
+
+
+def test_one_release_run_follows_when_every_source_has_concluded(
+    api: AirflowApi, runs: dict[str, Run]
+) -> None:
+    assert runs["release"].period == MONTH
+    assert len(api.runs("build_and_publish")) == 1
+    build = next(task for task in api.tasks(runs["release"]) if task.task_id == "build")
+    assert (build.state, build.try_number) == ("failed", 1)
+    assert "nothing is accepted" in "\n".join(api.log_tail(runs["release"], build))
+
+
+def test_no_other_month_is_run(api: AirflowApi, runs: dict[str, Run]) -> None:
+    assert runs
+    every = [run for source in SOURCES for run in api.runs(f"import_{source}")]
+    assert {run.period for run in every} == {MONTH}
+
+
+def test_requests_without_a_login_are_refused(service: Service) -> None:
+    import httpx
+
+    answer = httpx.get(f"{service.url}/api/v2/dags", trust_env=False)
+    assert answer.status_code == 401
+
+
+def test_a_refusal_carries_airflows_own_words(api: AirflowApi) -> None:
+    with pytest.raises(AirflowApiError, match="404"):
+        api.trigger("import_nobody", MONTH, "x")
+
+
+def test_secrets_are_for_the_owner_only(service: Service, settings: Settings) -> None:
+    folder = settings.home / "airflow"
+    for name in ("secrets.json", "passwords.json", "service.json"):
+        assert (folder / name).stat().st_mode & 0o777 == 0o600, name
+    assert folder.stat().st_mode & 0o077 == 0
+    logs = (settings.home / "logs").rglob("*.log")
+    assert not any(service.password in log.read_text(errors="replace") for log in logs)
+
+
+def test_it_listens_on_one_port_of_loopback(service: Service, settings: Settings) -> None:
+    addresses = _listening(_members(settings))
+    assert addresses == {("127.0.0.1", int(service.url.rpartition(":")[2]))}
+
+
+def test_a_second_start_finds_the_first(service: Service, settings: Settings) -> None:
+    before = _members(settings)
+    assert airflow_service.up(settings) == service
+    assert before & _members(settings)
+
+
+def test_nothing_is_left_even_when_a_leader_was_killed(
+    service: Service, settings: Settings, runs: dict[str, Run]
+) -> None:
+    assert service and runs  # the last test: it stops what the others use
+    record = json.loads((settings.home / "airflow" / "service.json").read_text())
+    os.kill(record["processes"]["scheduler"]["pid"], signal.SIGKILL)
+    assert _members(settings)
+    assert airflow_service.stop(settings)
+    assert _members(settings) == set()
+    assert not airflow_service.stop(settings)
+    assert airflow_service.status(settings) is None
+
+
+def test_a_stale_file_stops_nobody(settings: Settings) -> None:
+    """The number of a dead process may by now belong to another one: here, to this test."""
+    folder = settings.home / "airflow"
+    folder.mkdir(exist_ok=True)
+    parts = {name: {"pid": os.getpid(), "started": "1"} for name in airflow_service.COMPONENTS}
+    document = {"url": "http://127.0.0.1:9", "processes": parts}
+    (folder / "service.json").write_text(json.dumps(document))
+    assert airflow_service.status(settings) is None
+    assert not airflow_service.stop(settings)
+
+
+def _members(settings: Settings) -> set[int]:
+    """Processes with this installation's Airflow folder in their environment."""
+    mark = f"AIRFLOW_HOME={settings.home / 'airflow'}".encode()
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and processes.exists(int(entry.name)):
+            try:
+                variables = (entry / "environ").read_bytes().split(b"\0")
+            except (FileNotFoundError, PermissionError, ProcessLookupError):
+                continue
+            if mark in variables:
+                found.add(int(entry.name))
+    return found
+
+
+def _listening(pids: set[int]) -> set[tuple[str, int]]:
+    """Addresses on which these processes accept connections, IPv4 and IPv6."""
+    sockets = set()
+    for pid in pids:
+        for link in (Path("/proc") / str(pid) / "fd").glob("*"):
+            try:
+                sockets.add(os.readlink(link))
+            except FileNotFoundError:
+                continue
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
+                address, port = fields[1].split(":")
+                octets = [str(int(address[i : i + 2], 16)) for i in (6, 4, 2, 0)]
+                name = ".".join(octets) if table == "tcp" else address
+                found.add((name, int(port, 16)))
+    return found

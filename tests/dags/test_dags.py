@@ -1,0 +1,147 @@
+"""The DAGs as Airflow reads them."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dags.wiring import DOC_HEADINGS, VERBS, dag_arguments
+from loaders.contracts.model import Dataset, load_contracts
+from loaders.settings import PROJECT_ROOT
+from tests.dags.conftest import read_dags
+
+CONTRACTS = load_contracts()
+DATASETS = [dataset for contract in CONTRACTS for dataset in contract.datasets]
+#: Slow to import, or connecting to something: only tasks may import these.
+HEAVY = {"dbt", "great_expectations", "pandas"}
+DAG_IDS = {
+    *(f"import_{contract.source}" for contract in CONTRACTS),
+    "build_and_publish",
+    "maintain_retention",
+}
+
+
+def test_every_file_is_read_without_error(bag: dict[str, Any]) -> None:
+    assert bag["errors"] == {}
+
+
+def test_there_is_a_dag_for_each_contract_and_no_other(dags: dict[str, Any]) -> None:
+    assert set(dags) == DAG_IDS
+
+
+def test_reading_imports_nothing_heavy(bag: dict[str, Any]) -> None:
+    assert HEAVY.isdisjoint(bag["imported"])
+
+
+def test_the_import_guard_sees_heavy_imports(tmp_path: Path) -> None:
+    _dag_file(tmp_path, "import " + ", ".join(sorted(HEAVY)))
+    assert set(read_dags(tmp_path, tmp_path / "home")["imported"]) >= HEAVY
+
+
+def test_the_connection_guard_sees_a_connection(tmp_path: Path) -> None:
+    _dag_file(tmp_path, "import socket; socket.create_connection(('127.0.0.1', 9))")
+    errors = read_dags(tmp_path, tmp_path / "home")["errors"]
+    assert "opened a connection" in "".join(errors.values())
+
+
+@pytest.mark.parametrize("dag_id", sorted(DAG_IDS))
+def test_common_arguments(dag_id: str, dags: dict[str, Any]) -> None:
+    dag = dags[dag_id]
+    assert dag_id.partition("_")[0] in VERBS
+    assert dag["timezone"] == "Asia/Ho_Chi_Minh"
+    assert dag["start"] == "2023-12-31T17:00:00+00:00"  # 1 January 2024 there
+    assert dag["catchup"] is False
+    assert "nq42" in dag["tags"]
+    assert dag["description"]
+    for task_id, task in dag["tasks"].items():
+        assert task["has_callback"], task_id
+        assert task["owner"] not in ("", "airflow"), task_id
+
+
+@pytest.mark.parametrize("dag_id", sorted(DAG_IDS))
+def test_documentation_has_the_four_headings_with_text(dag_id: str, dags: dict[str, Any]) -> None:
+    parts = re.split(r"^### (.+)$", dags[dag_id]["doc_md"], flags=re.MULTILINE)
+    assert tuple(parts[1::2]) == DOC_HEADINGS
+    assert all(len(text.strip()) > 40 for text in parts[2::2])
+
+
+def test_an_unknown_verb_is_refused() -> None:
+    with pytest.raises(ValueError, match="'process' is no verb"):
+        dag_arguments(verb="process", subject="x", owner="x", tags=[])
+
+
+@pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.source)
+def test_an_import_runs_by_its_contract_for_the_month_before(
+    contract: Any, dags: dict[str, Any]
+) -> None:
+    dag = dags[f"import_{contract.source}"]
+    assert dag["timetable"] == "CronPartitionTimetable"
+    assert (dag["cron"], dag["run_offset"], dag["key_format"]) == (contract.cron, -1, "%Y-%m")
+
+
+@pytest.mark.parametrize("dataset", DATASETS, ids=lambda d: f"{d.source}-{d.name}")
+def test_a_dataset_is_landed_loaded_and_gated(dataset: Dataset, dags: dict[str, Any]) -> None:
+    tasks = dags[f"import_{dataset.source}"]["tasks"]
+    earlier = {f"{name}.gate" for name in dataset.extension.after}
+    land, load, gate = (tasks[f"{dataset.name}.{stage}"] for stage in ("land", "load", "gate"))
+    assert land["upstream"] == []
+    assert load["upstream"] == [f"{dataset.name}.land"]
+    assert set(gate["upstream"]) == {f"{dataset.name}.load", *earlier}
+    # It waits for the gates of other datasets, but their failure is not its failure.
+    assert gate["trigger_rule"] == ("all_done" if earlier else "all_success")
+
+
+@pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.source)
+def test_an_import_announces_its_month_whatever_happened(
+    contract: Any, dags: dict[str, Any]
+) -> None:
+    tasks = dags[f"import_{contract.source}"]["tasks"]
+    gates = {f"{dataset.name}.gate" for dataset in contract.datasets}
+    conclude = tasks["conclude"]
+    assert gates <= set(conclude["upstream"])
+    assert conclude["outlets"] == [f"nq42://intake/{contract.source}"]
+    assert conclude["is_teardown"]
+    announcing = [task_id for task_id, task in tasks.items() if task["outlets"]]
+    assert announcing == ["conclude"]
+
+
+def test_a_release_waits_for_every_source(dags: dict[str, Any]) -> None:
+    dag = dags["build_and_publish"]
+    assert dag["timetable"] == "PartitionedAssetTimetable"
+    assert dag["assets"] == sorted(f"nq42://intake/{contract.source}" for contract in CONTRACTS)
+    assert {name: task["upstream"] for name, task in dag["tasks"].items()} == {
+        "build": [],
+        "gate": ["build"],
+        "publish": ["gate"],
+    }
+    assert dag["max_active_runs"] == 1  # releases come one after the other
+
+
+def test_only_unreachable_things_are_tried_again(dags: dict[str, Any]) -> None:
+    for dag_id, dag in dags.items():
+        for task_id, task in dag["tasks"].items():
+            policy = task["retry_policy"]
+            assert policy["default"] == "fail", (dag_id, task_id)
+            retried = str([rule["exception"] for rule in policy["rules"]])
+            assert "OperationalError" in retried, (dag_id, task_id)
+            assert ("DeliveryMissing" in retried) == task_id.endswith(".land"), (dag_id, task_id)
+
+
+def test_schedules_can_start_later(tmp_path: Path) -> None:
+    later = "2026-05-01T00:00:00+00:00"
+    read = read_dags(PROJECT_ROOT / "dags", tmp_path, NQ42_SCHEDULES_START=later)
+    assert {dag["start"] for dag in read["dags"].values()} == {later}
+
+
+def _dag_file(folder: Path, line: str) -> None:
+    (folder / "example.py").write_text(
+        textwrap.dedent(f"""\
+        from airflow.sdk import DAG
+        {line}
+        """),
+        encoding="utf-8",
+    )

@@ -1,0 +1,289 @@
+"""From a month of extracts to a published release: figures, reruns, bad sources, killed stages."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+from decimal import Decimal
+
+import pytest
+
+from loaders.audit import verify, verify_receipts
+from loaders.postgres.database import Role, connect
+from loaders.settings import get_settings
+from loaders.stages.build import build
+from loaders.stages.intake import import_dataset
+from loaders.stages.land import land
+from tests.end_to_end.conftest import MONTHS, Province, content, import_month, release
+
+CELL = "kpi_id, period, boundary, unit_level, unit_code, breakdown, breakdown_value"
+
+
+def test_each_month_gave_a_release(province: Province) -> None:
+    assert [r.status for r in province.releases] == ["published"] * 3
+    assert [r.period for r in province.releases] == list(MONTHS)
+
+
+def test_every_computed_kpi_equals_the_truth_in_every_cell(province: Province) -> None:
+    """Units, months, breakdowns and both boundaries, before small counts are protected."""
+    with connect(Role.ADMIN) as connection:
+        rows = connection.execute(
+            f"select {CELL}, numerator, denominator from intermediate.int_kpi__rolled_up"
+        ).fetchall()
+    computed = {tuple(row[:7]): (row[7], row[8]) for row in rows}
+    truth = province.truth()
+    assert len({key[0] for key in truth}) == 9
+    assert {key[2] for key in truth} == {"qn_programme", "qn_current"}
+    wrong = {
+        key: (computed.get(key), row["numerator"], row["denominator"])
+        for key, row in truth.items()
+        if computed.get(key) != (Decimal(row["numerator"]), Decimal(row["denominator"]))
+    }
+    assert wrong == {}
+    # The province does not list cells without people (0 of 0); nothing else may be extra.
+    extra = {key: cell for key, cell in computed.items() if key not in truth and any(cell)}
+    assert extra == {}
+
+
+def test_published_values_equal_the_truth_to_the_last_digit(province: Province) -> None:
+    with connect(Role.BI) as connection:
+        rows = connection.execute(
+            f"select {CELL}, value, is_suppressed from marts.fct_kpi_value"
+            " where data_label = 'sample'"
+        ).fetchall()
+    published = {tuple(row[:7]): (row[7], row[8]) for row in rows}
+    truth = province.truth()
+    wrong, hidden = {}, 0
+    for key, row in truth.items():
+        value, is_suppressed = published[key]
+        expected = Decimal(row["value"]) if row["value"] else None
+        hidden += is_suppressed
+        if not is_suppressed and value != expected:
+            wrong[key] = (value, expected)
+    assert wrong == {}
+    assert 0 < hidden < len(truth)
+
+
+def test_quarantine_is_exactly_the_documented_defects(province: Province) -> None:
+    with connect(Role.AUDITOR) as connection:
+        rows = connection.execute(
+            "select q.source, q.dataset, q.period, q.row_number, q.rule_id"
+            ' from quarantine."row" q join audit.receipt r using (batch_id)'
+            " where r.data_label = 'sample'"
+        ).fetchall()
+    found = {(source, dataset, period, number) for source, dataset, period, number, _ in rows}
+    rules = {(*row[:4], row[4]) for row in rows}
+    expected = {
+        (d["source"], d["dataset"], d["period"], int(d["row_number"])): d["rule"]
+        for d in province.defects()
+    }
+    assert found == set(expected)
+    assert {key for key, rule in expected.items() if (*key, rule) not in rules} == set()
+
+
+def test_figures_that_were_printed_with_words_are_quarantined_not_guessed(
+    province: Province,
+) -> None:
+    with connect(Role.AUDITOR) as connection:
+        rows = connection.execute(
+            'select distinct offending_value from quarantine."row"'
+            " where dataset = 'published_indicators'"
+        ).fetchall()
+    assert "39553 (page also prints 39533)" in {value for (value,) in rows}
+
+
+def test_real_and_sample_figures_never_share_a_series(province: Province) -> None:
+    with connect(Role.BI) as connection:
+        rows = connection.execute(
+            "select kpi_id, data_label, count(*) from marts.fct_kpi_value group by 1, 2"
+        ).fetchall()
+        note = connection.execute("select release_label_vi from marts.release_note").fetchone()
+    labels = Counter(label for _, label, _ in rows)
+    assert labels["real"] >= 6
+    assert labels["sample"] == 9
+    assert note is not None
+    assert note[0].startswith("Dữ liệu mẫu")
+
+
+def test_the_register_is_complete_and_invents_nothing(province: Province) -> None:
+    with connect(Role.BI) as connection:
+        states = dict(
+            connection.execute("select state, count(*) from marts.dim_kpi group by 1").fetchall()
+        )
+        without = connection.execute(
+            "select count(distinct kpi_id) from marts.scorecard where value is null"
+        ).fetchone()
+    assert sum(states.values()) == 61
+    assert states["computed"] == 9
+    assert states["computed"] + states["delivered"] >= 14
+    assert states["qualitative"] == 2
+    assert without is not None
+    assert without[0] >= states["no_source"] + states["qualitative"]
+
+
+def test_the_audit_trail_is_whole(province: Province) -> None:
+    with connect(Role.AUDITOR) as connection:
+        assert verify(connection) == []
+        assert verify_receipts(connection, get_settings().landing) == []
+
+
+def test_a_rerun_changes_nothing(province: Province) -> None:
+    before = {schema: content(schema) for schema in ("raw", "quarantine", "marts", "publication")}
+    for month in MONTHS:
+        assert {r.status for r in import_month(month)} == {"unchanged"}
+    again = release(MONTHS[-1])
+    assert again.status == "unchanged"
+    after = {schema: content(schema) for schema in before}
+    assert {schema: after[schema] == before[schema] for schema in before} == dict.fromkeys(
+        before, True
+    )
+
+
+def test_an_old_month_run_again_does_not_take_readers_back(province: Province) -> None:
+    assert build(MONTHS[0]).status == "unchanged"
+
+
+KILLED = """
+    import os, signal, sys
+    def die(*args, **kwargs):
+        os.kill(os.getpid(), signal.SIGKILL)
+    import {module} as module
+    module.{function} = die
+    from tests.end_to_end.conftest import release
+    release(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "function"),
+    [
+        ("loaders.stages.build", "dbt"),
+        ("loaders.stages.gate", "write_rule_results"),
+        ("loaders.stages.publish", "_switch"),
+    ],
+)
+def test_a_release_killed_in_the_middle_is_repeated_to_the_same_end(
+    province: Province, module: str, function: str
+) -> None:
+    """A restated month forces a new release; it is killed once in each stage."""
+    before = content("marts")
+    _restate_houses(province, drop=3 + len(function))
+    script = textwrap.dedent(KILLED.format(module=module, function=function))
+    killed = subprocess.run(
+        [sys.executable, "-c", script, MONTHS[-1]],
+        env=os.environ.copy(),
+        capture_output=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2000:]
+    assert content("marts") == before
+    assert release(MONTHS[-1]).status == "published"
+    undisturbed = content("marts")
+    assert undisturbed != before
+    with connect(Role.AUDITOR) as connection:
+        assert verify(connection) == []
+
+
+def _restate_houses(province: Province, drop: int) -> None:
+    """A new housing list of the newest month that leaves out one row."""
+    import json
+
+    from openpyxl import load_workbook
+
+    folder = province.warehouse.inbox / "housing" / MONTHS[-1]
+    path = folder / f"NhaTam_{MONTHS[-1].replace('-', '')}.xlsx"
+    book = load_workbook(path)
+    sheet = book["DanhSach"]
+    sheet.delete_rows(8 + drop % 5)
+    rows = 0
+    for number in range(8, sheet.max_row + 1):
+        first = next((c.value for c in sheet[number] if c.value is not None), None)
+        if isinstance(first, str) and first.startswith("Tổng cộng"):
+            for cell in sheet[number]:
+                if cell.value == first:
+                    cell.value = f"Tổng cộng: {rows}"
+            break
+        rows += 1
+    book.save(path)
+    note = {
+        "data_label": "sample",
+        "maturity": "final",
+        "control_totals": {"rows": rows},
+        "restatement": {"reason": "a household was struck from the list"},
+    }
+    path.with_name(path.name + ".delivery.json").write_text(json.dumps(note), "utf-8")
+    result = import_dataset("housing", "temporary_houses", MONTHS[-1])
+    assert result.status == "accepted", result
+
+
+def test_a_restatement_revises_only_what_depends_on_it(province: Province) -> None:
+    _restate_houses(province, drop=1)
+    result = release(MONTHS[-1])
+    assert result.status == "published"
+    with connect(Role.AUDITOR) as connection:
+        kpis = connection.execute(
+            "select distinct kpi_id from publication.kpi_value where release_seq ="
+            " (select max(release_seq) from publication.release)"
+        ).fetchall()
+    assert [kpi for (kpi,) in kpis] == ["temporary_houses_remaining"]
+
+
+def test_bad_sources_do_not_stop_the_good_ones(province: Province) -> None:
+    """A month in which four sources send garbage still publishes what the fifth delivered."""
+    inbox = province.warehouse.inbox
+    month = "2025-08"
+    from loaders.sample import generate
+    from tests.end_to_end.conftest import SCALE, SEED
+
+    generate([month], SCALE, SEED, inbox, None)
+    (inbox / "education" / month / "thongtinhocsinh_202508.csv").write_bytes(b"")
+    staff = inbox / "health" / month / "NhanLucYTe_202508.xlsx"
+    staff.write_bytes(staff.read_bytes()[: staff.stat().st_size // 2])
+    cards = inbox / "social_insurance" / month / "DS_THE_BHYT_202508.csv"
+    text = cards.read_text("utf-8-sig").replace("MA_XA", "MA_PHUONG", 1)
+    cards.write_text("\ufeff" + text, "utf-8")
+    houses = inbox / "housing" / month / "NhaTam_202508.xlsx"
+    shutil.copyfile(inbox / "housing" / "2025-06" / "NhaTam_202506.xlsx", houses)
+    before = content("raw")
+    results = {(r.status, getattr(r, "reason", None)) for r in import_month(month)}
+    reasons = " | ".join(str(reason) for status, reason in results if status == "refused")
+    for text in (
+        "thongtinhocsinh_202508.csv is empty",
+        "damaged or cut off on the way",
+        "missing ['MA_XA'], unknown ['MA_PHUONG']",
+        "byte for byte the file of 2025-06",
+    ):
+        assert text in reasons
+    after = content("raw")
+    new = {table for table in after if table.endswith("2025_08")}
+    assert {table: rows for table, rows in after.items() if table not in new} == {
+        table: rows for table, rows in before.items() if table in after
+    } | {t: after[t] for t in after if t not in new and t not in before}
+    published = release(month)
+    assert (published.status, published.period) == ("published", month)
+    with connect(Role.BI) as connection:
+        newest = dict(
+            connection.execute(
+                "select kpi_id, max(period) from marts.fct_kpi_value"
+                " where data_label = 'sample' group by 1"
+            ).fetchall()
+        )
+        quality = dict(
+            connection.execute(
+                "select dataset, status from marts.fct_data_quality where period = %s", (month,)
+            ).fetchall()
+        )
+    assert newest["hospital_beds_per_10k"] == month
+    assert newest["health_insurance_coverage"] == MONTHS[-1]
+    assert quality["pupils"] == "refused"
+    assert quality["facilities"] == "accepted"
+
+
+def test_a_source_that_sends_nothing_is_missing_in_the_quality_mart(province: Province) -> None:
+    result = land("education", "pupils", "2025-09")
+    assert result.status == "missing"

@@ -1,0 +1,86 @@
+"""No identifier of the sample's people is anywhere but in the landing store."""
+
+from __future__ import annotations
+
+import csv
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from openpyxl import load_workbook
+
+from loaders.postgres.embedded import binary
+from tests.end_to_end.conftest import MONTHS, Province
+
+CITIZEN = re.compile(r"^\d{12}$")
+
+
+def identifiers(inbox: Path) -> tuple[set[str], set[str]]:
+    """Every citizen, insurance, card and pupil number in the extracts, and every full name."""
+    numbers: set[str] = set()
+    names: set[str] = set()
+    columns = {"SO_DINH_DANH", "MA_SO_BHXH", "MA_THE", "mahocsinh", "sodinhdanh", "idbanghi"}
+    for path, delimiter in [
+        *((p, ";") for p in inbox.glob("social_insurance/*/*.csv")),
+        *((p, ",") for p in inbox.glob("education/*/*.csv")),
+    ]:
+        with path.open(encoding="utf-8-sig") as stream:
+            for row in csv.DictReader(stream, delimiter=delimiter):
+                numbers |= {row[c] for c in columns if row.get(c)}
+                names |= {row[c] for c in ("HO_TEN", "hovaten") if row.get(c)}
+    for path in [*inbox.glob("health/*/NhanLuc*.xlsx"), *inbox.glob("housing/*/*.xlsx")]:
+        for row in load_workbook(path, read_only=True).worksheets[0].iter_rows(values_only=True):
+            numbers |= {str(v) for v in row if isinstance(v, str) and CITIZEN.match(v)}
+            names |= {v for v in row if isinstance(v, str) and v.startswith("Nguyễn ")}
+    return {n for n in numbers if len(n) >= 8}, names
+
+
+def leaks(text: str, numbers: set[str], names: set[str]) -> set[str]:
+    """Identifiers found in a text, as whole words."""
+    words = set(re.findall(r"[A-Za-z0-9_-]{8,}", text))
+    return (words & numbers) | {name for name in names if name in text}
+
+
+@pytest.fixture(scope="module")
+def people(province: Province) -> tuple[set[str], set[str]]:
+    found = identifiers(province.warehouse.inbox)
+    assert len(found[0]) > 10_000
+    assert len(found[1]) > 1_000
+    return found
+
+
+def test_the_search_finds_what_it_looks_for(people: tuple[set[str], set[str]]) -> None:
+    numbers, names = people
+    text = f"row 7: {next(iter(numbers))} of {next(iter(names))}."
+    assert len(leaks(text, numbers, names)) == 2
+
+
+def test_a_full_dump_of_the_database_holds_no_identifier(
+    province: Province, people: tuple[set[str], set[str]]
+) -> None:
+    address = province.warehouse.url.set(drivername="postgresql")
+    dump = subprocess.run(
+        [binary("pg_dump"), "--dbname", address.render_as_string(hide_password=False)],
+        capture_output=True,
+        check=True,
+    ).stdout.decode()
+    assert "marts" in dump
+    assert len(dump) > 1_000_000
+    assert leaks(dump, *people) == set()
+
+
+def test_reports_and_logs_hold_no_identifier(
+    province: Province, people: tuple[set[str], set[str]]
+) -> None:
+    home = province.warehouse.home
+    files = [
+        path
+        for folder in (home / "reports", home / "logs", home / "dbt")
+        for path in folder.rglob("*")
+        if path.is_file()
+    ]
+    assert any(path.suffix == ".html" for path in files)
+    for path in files:
+        assert leaks(path.read_text("utf-8", errors="replace"), *people) == set(), path.name
+    assert MONTHS
