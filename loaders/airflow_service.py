@@ -268,21 +268,24 @@ def _metadata_connection(url: str) -> Any:
 
 
 def _command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "airflow", *arguments]
+    # -P: what lies in the caller's folder is not imported.
+    return [sys.executable, "-P", "-m", "airflow", *arguments]
 
 
 def _spawn(arguments: tuple[str, ...], environment: Mapping[str, str], log: Path) -> int:
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            _command(*arguments),
-            env=dict(environment),
-            cwd=PROJECT_ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,  # its own group: one signal reaches its workers too
-        )
-    return process.pid
+    """Start a process that outlives this one, in a group of its own: one signal reaches all."""
+    create = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    return os.posix_spawn(
+        sys.executable,
+        _command(*arguments),
+        dict(environment),
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), create, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
 
 
 def _running(folder: Path) -> Service | None:

@@ -71,7 +71,8 @@ def run_demo(scale: float = 0.02, seed: int = 42, months: Sequence[str] = MONTHS
                 failed = False
             else:
                 failed = _run(console, settings, inputs)
-            _show(console, settings)
+            if not failed:
+                _show(console, settings)
     except (DemoError, airflow_service.AirflowServiceError) as error:
         console.print(f"[red]The demo stopped:[/red] {error}", highlight=False)
         return 1
@@ -313,7 +314,7 @@ def _refuse_other_inputs(settings: Settings, inputs: Inputs) -> None:
     )
 
 
-def _is_published(settings: Settings, inputs: dict[str, object], months: Sequence[str]) -> bool:
+def _is_published(settings: Settings, inputs: Inputs) -> bool:
     """Every file in the inbox is in raw as it is, and the newest release stands on just that."""
     if _read_stamp(settings) != inputs:
         return False

@@ -39,7 +39,7 @@ LEDGERS = (
     Ledger(
         "fct_kpi_verdict",
         "kpi_verdict",
-        ("kpi_id", "data_label", "series", "boundary", "unit_code"),
+        ("kpi_id", "data_label", "series", "boundary", "unit_id"),
         has_cause=False,
     ),
 )
@@ -120,7 +120,7 @@ def append_differences(
             f"candidate.{ledger.mart} does not fit publication.{ledger.table}: missing {missing}, "
             f"unknown {unknown}; a new column needs a migration in sql/"
         )
-    described = {"unit_level"}
+    named = {*ledger.key, "unit_level"}
     values = [name for name in columns if name not in ledger.key]
 
     def listing(template: str, names: list[str] | tuple[str, ...]) -> sql.Composed:
@@ -144,20 +144,19 @@ def append_differences(
         ),
         differences as (
             select
-                {offered_columns},
-                case when p.kpi_id is null then 'new' else 'revised' end as change,
+                {difference_columns},
+                case
+                    when p.kpi_id is null then 'new'
+                    when o.kpi_id is null then 'withdrawn'
+                    else 'revised'
+                end as change,
                 {cause} as cause
             from offered as o
-            left join published as p on ({offered_key}) = ({published_key})
-            where p.kpi_id is null or ({offered_values}) is distinct from ({published_values})
-            union all
-            select
-                {withdrawn_columns},
-                'withdrawn',
-                case when {period} = any(%(restated)s) then 'restated_file' else 'not_computed' end
-            from published as p
-            left join offered as o on ({offered_key}) = ({published_key})
-            where o.kpi_id is null
+            full join published as p on ({offered_key}) = ({published_key})
+            where
+                p.kpi_id is null
+                or o.kpi_id is null
+                or ({offered_values}) is distinct from ({published_values})
         ),
         added as (
             insert into publication.{table} (release_seq, {columns}, change {cause_column})
@@ -170,19 +169,17 @@ def append_differences(
         key=listing("{c}", ledger.key),
         columns=listing("{c}", columns),
         cast_columns=listing("{c}::{t} as {c}", columns),
-        offered_columns=listing("o.{c}", columns),
+        # A withdrawn row names what is gone and carries no figure.
+        difference_columns=sql.SQL(", ").join(
+            sql.SQL("coalesce(o.{c}, p.{c}) as {c}" if name in named else "o.{c}").format(
+                c=sql.Identifier(name)
+            )
+            for name in columns
+        ),
         offered_key=listing("o.{c}", ledger.key),
         offered_values=listing("o.{c}", values),
         published_key=listing("p.{c}", ledger.key),
         published_values=listing("p.{c}", values),
-        # A withdrawn row names what is gone and carries no figure.
-        withdrawn_columns=sql.SQL(", ").join(
-            sql.SQL("p.{}").format(sql.Identifier(name))
-            if name in ledger.key or name in described
-            else sql.SQL("null::{t}").format(t=sql.SQL(types[name]))  # type: ignore[arg-type]
-            for name in columns
-        ),
-        period=sql.SQL("p.period"),
         cause=_CAUSE if ledger.has_cause else sql.SQL("null::text"),
         cause_column=sql.SQL(", cause" if ledger.has_cause else ""),
         table=sql.Identifier(ledger.table),
@@ -202,6 +199,8 @@ _CAUSE = sql.SQL(
     """
     case
         when p.kpi_id is null then 'new_data'
+        when o.kpi_id is null
+            then case when p.period = any(%(restated)s) then 'restated_file' else 'not_computed' end
         when (o.denominator_id, o.denominator_vintage)
             is distinct from (p.denominator_id, p.denominator_vintage) then 'denominator_vintage'
         when (o.unit_id, o.unit_level) is distinct from (p.unit_id, p.unit_level) then 'boundary'

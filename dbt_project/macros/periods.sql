@@ -88,9 +88,9 @@
 {% macro delivery_due_day(dataset) -%}
     {%- set days = var('delivery_due_days') -%}
     {%- if days -%}
-        case {{ dataset }}
-            {%- for name, day in days.items() %}
-            when '{{ checked_identifier(name, "delivery_due_days") }}' then {{ day | int }}
+        case
+            {%- for name in days %}
+            when {{ dataset }} = '{{ checked_identifier(name, "delivery_due_days") }}' then {{ days[name] | int }}
             {%- endfor %}
             else {{ var('delivery_due_day') | int }}
         end

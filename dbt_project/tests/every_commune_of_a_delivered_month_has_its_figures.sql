@@ -8,7 +8,12 @@ delivered as (
         period,
         unit_code
     from {{ ref('int_delivery__communes') }}
-    where dataset in ('{{ kpi.inputs | join("', '") }}')
+    where
+        dataset in (
+            {%- for dataset in kpi.inputs %}
+            '{{ dataset }}'{{ '' if loop.last else ',' }}
+            {%- endfor %}
+        )
     group by period, unit_code
     having count(*) = {{ kpi.inputs | length }}
     {% if not loop.last %}

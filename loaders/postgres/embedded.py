@@ -36,6 +36,7 @@ WAREHOUSE = "nq42"
 # Reachable by every user, used when the home folder is not (root's home has mode 700).
 SHARED_ROOT = Path("/var/lib/nq42-postgres")
 START_TIMEOUT_SECONDS = 60
+BUSY_SIGNS = ("shared memory block", "Address already in use", "lock file")
 
 # For two cores and bulk loads; fsync stays on. wal_level=minimal lets a COPY into a table that was
 # created in the same transaction skip the WAL; this server never has a replica.
@@ -123,9 +124,9 @@ def stop(home: Path) -> bool:
         owner = _owner(cluster)
         arguments = ["stop", "-D", str(cluster / "data"), "-m", "fast", "-w", "-t", "60"]
         done = _run([str(_binaries(cluster, owner) / "pg_ctl"), *arguments], cluster, owner)
-        if done.returncode:
-            raise EmbeddedServerError(f"PostgreSQL did not stop: {done.stdout.strip()}")
-        return True
+        if done.returncode == 0:
+            return True
+        raise EmbeddedServerError(f"PostgreSQL did not stop: {done.stdout.strip()}")
 
 
 def status(home: Path) -> Status:
@@ -286,8 +287,7 @@ def _launch(cluster: Path, owner: pwd.struct_passwd | None, binaries: Path) -> N
 
 def _log_says_busy(cluster: Path) -> bool:
     tail = (cluster / "server.log").read_text(errors="replace").splitlines()[-5:]
-    signs = ("shared memory block", "Address already in use", "lock file")
-    return any(sign in line for line in tail for sign in signs)
+    return any(sign in line for line in tail for sign in BUSY_SIGNS)
 
 
 def _refuse_other_version(data: Path, binaries: Path) -> None:
@@ -316,13 +316,9 @@ def _port(cluster: Path) -> int:
 
 
 def _create_warehouse(server: Server) -> None:
+    login = {"user": server.user, "password": server.password, "dbname": "postgres"}
     with psycopg.connect(
-        host=server.host,
-        port=server.port,
-        user=server.user,
-        password=server.password,
-        dbname="postgres",
-        autocommit=True,
+        host=server.host, port=server.port, autocommit=True, **login
     ) as connection:
         create_database(connection, WAREHOUSE)
 

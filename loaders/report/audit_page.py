@@ -107,9 +107,7 @@ class AuditPage:
 
     def batches(self, label: str) -> list[Block]:
         return [
-            self._batch(row)
-            for row in self.view.batches
-            if (row["data_label"] or NO_FILE) == label
+            self._batch(row) for row in self.view.batches if (row["data_label"] or NO_FILE) == label
         ]
 
     def _batch(self, row: Row) -> Block:
@@ -175,7 +173,9 @@ class AuditPage:
     def rule_matrix(self, rules: Sequence[Row]) -> list[Block]:
         """Rules run and failed by dimension and severity."""
         cells = grouped(rules, "dimension", "severity")
-        dimensions = sorted({key[0] for key in cells}, key=lambda d: rank(words.DIMENSIONS, d or ""))
+        dimensions = sorted(
+            {key[0] for key in cells}, key=lambda d: rank(words.DIMENSIONS, d or "")
+        )
         lines = []
         for dimension in dimensions:
             counts = []

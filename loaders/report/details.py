@@ -40,7 +40,8 @@ class Details:
             "anchor": anchor(label, kpi["kpi_id"]),
             "kpi": kpi,
             "name": words.Text(kpi["name_vi"], kpi["name_en"]),
-            "state": words.text_of(words.STATES, kpi["state"]),
+            # Published figures of a KPI that is also computed are the agency's all the same.
+            "origin": words.STATES["computed" if _is_computed(values) else "delivered"],
             "standing": words.text_of(words.STANDINGS, kpi["definition_standing"]),
             "standing_id": kpi["definition_standing"],
             "series": [self._series(kpi, label, name, values) for name in series],
@@ -217,7 +218,7 @@ class Details:
 
     def _extremes(self, kpi: Row, shown: Sequence[Row]) -> Block:
         sign = kpi["direction_sign"] or 1
-        ordered = sorted(shown, key=lambda row: (-sign * row["value"], row["sort_key"] or ""))
+        ordered = sorted(shown, key=lambda row: (row["value"], row["sort_key"] or ""))
         length = min(EXTREMES, len(ordered) // 2)
         line = [
             {
@@ -255,6 +256,10 @@ class Details:
                 table["units"].values(), key=lambda unit: unit["row"]["sort_key"] or ""
             )
         return list(tables.values())
+
+
+def _is_computed(values: Iterable[Row]) -> bool:
+    return any(row["denominator_id"] for row in values)
 
 
 def _caveats(rows: Iterable[Row], communes: Iterable[Row]) -> list[words.Text]:

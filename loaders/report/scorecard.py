@@ -92,7 +92,5 @@ def _without_figures(groups: list[Block]) -> Table:
     for group in groups:
         _group_row(table, group["text"])
         for entry in group["entries"]:
-            table.add_row(
-                Text(entry["name"].vi), Text(entry["target"]), Text(entry["state"].vi)
-            )
+            table.add_row(Text(entry["name"].vi), Text(entry["target"]), Text(entry["state"].vi))
     return table

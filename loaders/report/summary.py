@@ -36,6 +36,8 @@ class Scorecard:
         for row in rows:
             entry = self._entry(row["kpi_id"], row)
             entry["note"] = words.Text(row["caveat_vi"] or "", row["caveat_en"] or "")
+            # The other states say it themselves.
+            entry["is_expected"] = row["state"] in ("computed", "delivered")
             entry["source"] = row["source_vi"]
             entry["references"] = [
                 anchor(label, row["kpi_id"])
@@ -74,16 +76,19 @@ class Scorecard:
             if (value["series"], value["boundary"]) == (row["series"], row["boundary"])
         ]
         latest = next((v for v in reversed(values) if v["period"] == row["period"]), None)
+        is_computed = bool(latest and latest["denominator_id"])
         notes = []
         if row["series"] not in (None, "total"):
             notes.append(words.text_of(words.SERIES, row["series"]))
         if latest and latest["maturity"] == "provisional":
             notes.append(words.MATURITIES["provisional"])
-        if row["state"] == "computed" and (row["period"] or "") < self.view.note["as_of_period"]:
+        if is_computed and (row["period"] or "") < self.view.note["as_of_period"]:
             notes.append(words.Text("cũ hơn tháng phát hành", "older than the release month"))
         return {
             "boundary_id": row["boundary"],
-            "boundary": words.text_of(words.BOUNDARIES, row["boundary"]),
+            "boundary": words.text_of(words.SHORT_BOUNDARIES, row["boundary"]),
+            # A KPI that is computed from records may also have figures that an agency published.
+            "origin": words.STATES["computed" if is_computed else "delivered"],
             "value": self.figures.figure(row, row["value"], target),
             "is_suppressed": bool(latest and latest["is_suppressed"]),
             "period": words.period(row["period"]),
@@ -108,27 +113,30 @@ class Scorecard:
         """What a leader should look at: worsening, slow, behind, or past its deadline."""
         found = []
         for entry in (entry for group in groups for entry in group["entries"]):
-            for line in entry["lines"]:
-                is_slow = line["verdict_id"] in ATTENTION or line["straight_line_id"] == "behind"
-                if is_slow or line["flags"]:
-                    found.append({"entry": entry, "line": line})
-        return found
+            lines = [
+                line
+                for line in entry["lines"]
+                if line["verdict_id"] in ATTENTION
+                or line["straight_line_id"] == "behind"
+                or line["flags"]
+            ]
+            if lines:
+                found.append({"entry": entry, "lines": lines})
+        # The worst first; within the same verdict in the programme's order.
+        return sorted(found, key=lambda item: min(_urgency(line) for line in item["lines"]))
 
-    def verdict_counts(self, groups: Iterable[Block]) -> list[Block]:
+    def verdict_counts(self, groups: Iterable[Block]) -> Block:
         """Number of KPIs by verdict and boundary."""
         lines = [line for group in groups for entry in group["entries"] for line in entry["lines"]]
         counts = Counter((line["boundary_id"], line["verdict_id"]) for line in lines)
-        boundaries = [b for b in words.BOUNDARIES if any(key[0] == b for key in counts)]
-        return [
-            {
-                "boundary": words.BOUNDARIES[boundary],
-                "counts": [
-                    (verdict, counts[boundary, verdict_id])
-                    for verdict_id, verdict in words.VERDICTS.items()
-                ],
-            }
-            for boundary in boundaries
-        ]
+        boundaries = [b for b in words.SHORT_BOUNDARIES if any(key[0] == b for key in counts)]
+        return {
+            "boundaries": [words.SHORT_BOUNDARIES[boundary] for boundary in boundaries],
+            "lines": [
+                (verdict, [counts[boundary, verdict_id] for boundary in boundaries])
+                for verdict_id, verdict in words.VERDICTS.items()
+            ],
+        }
 
     def state_counts(self) -> list[tuple[words.Text, int]]:
         counts = Counter(row["state"] for row in self.view.kpis)
@@ -143,3 +151,8 @@ def _by_group(entries: Iterable[Block]) -> list[Block]:
         {"text": words.text_of(words.GROUPS, group), "entries": members}
         for group, members in groups.items()
     ]
+
+
+def _urgency(line: Block) -> int:
+    verdict = line["verdict_id"]
+    return ATTENTION.index(verdict) if verdict in ATTENTION else len(ATTENTION)

@@ -59,6 +59,7 @@ LABELS = {
     "real": Text("Số liệu thực tế", "Real figures"),
     "sample": Text("Số liệu mẫu", "Sample figures"),
 }
+SHORT_LABELS = {"real": "thực tế", "sample": "mẫu"}
 SAMPLE_LINE = "DỮ LIỆU MẪU / SAMPLE DATA"
 GROUPS = {
     "social_assistance": Text("Người có công và trợ giúp xã hội", "Merit and social assistance"),
@@ -79,6 +80,10 @@ BOUNDARIES = {
     "qn_programme": Text("Địa giới chương trình", "Programme boundary"),
     "qn_current": Text("Tỉnh hiện nay", "Province of today"),
     "reference": Text("Tham chiếu", "Reference"),
+}
+SHORT_BOUNDARIES = {
+    "qn_programme": Text("Chương trình", "Programme"),
+    "qn_current": Text("Hiện nay", "Today"),
 }
 BREAKDOWNS = {
     "sex": Text("Giới tính", "Sex"),
@@ -168,12 +173,13 @@ EVENTS = {
 }
 # A unit of measure that is not printed behind the figure, or is printed shorter.
 SHORT_UNITS = {
+    "căn, lũy kế": "căn",
     "trạng thái": "",
     "chỉ số 0–1": "",
     "% số xã": "%",
     "% số đơn vị": "%",
     "% so với cả nước": "%",
-    "trên 10.000 dân": "/10.000 dân",
+    "trên 10.000 dân": "/vạn dân",
 }
 
 
@@ -240,7 +246,9 @@ def decimals_beside(
 
 def _with_unit(printed: str, unit: str | None) -> str:
     short = SHORT_UNITS.get(unit or "", unit or "")
-    return f"{printed}{NBSP}{short}" if short else printed
+    if not short or short.startswith("/"):
+        return f"{printed}{short}"
+    return f"{printed}{NBSP}{short}"
 
 
 def target_text(target: Mapping[str, Any] | None, unit: str | None) -> str:

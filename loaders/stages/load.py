@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from loaders.contracts.derive import column_list, table_columns
 from loaders.contracts.model import Dataset, get_dataset
 from loaders.log import get_logger, log_context
 from loaders.postgres.database import Role, connect
-from loaders.readers import READERS, ReaderError, Table
+from loaders.readers import READERS, ReaderError, Table, TextBatch
 from loaders.readers.base import check_headers
 from loaders.settings import get_settings
 from loaders.stages.land import lock_month
@@ -37,6 +38,15 @@ class Batch:
     file_name: str
     data_label: str
     control_totals: dict[str, Any]
+
+    @property
+    def constants(self) -> dict[str, str]:
+        """Lineage columns that have one value in the whole batch."""
+        return {
+            "_period": self.period,
+            "_batch_id": self.batch_id,
+            "_data_label": self.data_label,
+        }
 
     @property
     def stage_table(self) -> str:
@@ -127,24 +137,25 @@ def _fill_stage(connection: psycopg.Connection, batch: Batch, key: bytes) -> tup
     """Rows staged and rows quarantined."""
     table = _open(batch)
     stage = sql.Identifier("stage", batch.stage_table)
-    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(stage))
-    connection.execute(sql.SQL("CREATE TABLE {} ({})").format(stage, column_list(batch.dataset)))
+    _create_stage(connection, batch, stage)
     clear_quarantine(connection, batch)
     conformer = Conformer(batch.dataset, batch.period, key)
+    columns = [name for name in table_columns(batch.dataset) if name not in batch.constants]
     staged = read = 0
     findings: list[Finding] = []
     bad_rows: set[int] = set()
     copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(
-        stage, sql.SQL(", ").join(map(sql.Identifier, table_columns(batch.dataset)))
+        stage, sql.SQL(", ").join(map(sql.Identifier, columns))
     )
     with connection.cursor() as cursor, cursor.copy(copy) as stream:
-        for text in table.batches:
+        for text in _ahead(table.batches):
             conformed = conformer.conform(text)
             read += conformed.rows_read
             staged += conformed.frame.height
             bad_rows.update(finding.row_number for finding in conformed.findings)
             findings += conformed.findings
-            stream.write(_csv(conformed.frame, batch))
+            if conformed.frame.height:
+                stream.write(_csv(conformed.frame.select(columns)))
     write_quarantine(connection, batch, (_contract_row(finding) for finding in findings))
     _check_totals(batch, table, read)
     if read != staged + len(bad_rows):
@@ -152,17 +163,30 @@ def _fill_stage(connection: psycopg.Connection, batch: Batch, key: bytes) -> tup
     return staged, len(bad_rows)
 
 
-def _csv(frame: pl.DataFrame, batch: Batch) -> bytes:
-    if frame.height == 0:
-        return b""
-    lineage = (
-        pl.lit(batch.period).alias("_period"),
-        pl.lit(batch.batch_id).alias("_batch_id"),
-        pl.lit(batch.data_label).alias("_data_label"),
-    )
-    ordered = frame.with_columns(lineage).select(list(table_columns(batch.dataset)))
+def _create_stage(connection: psycopg.Connection, batch: Batch, stage: sql.Identifier) -> None:
+    """An empty stage table; what is the same in every row is its default, not sent by COPY."""
+    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(stage))
+    connection.execute(sql.SQL("CREATE TABLE {} ({})").format(stage, column_list(batch.dataset)))
+    for name, value in batch.constants.items():
+        connection.execute(
+            sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}").format(
+                stage, sql.Identifier(name), sql.Literal(value)
+            )
+        )
+
+
+def _ahead(batches: Iterator[TextBatch]) -> Iterator[TextBatch]:
+    """The same batches, the next one being read while the caller works on this one."""
+    with ThreadPoolExecutor(1, "reader") as reader:
+        coming = reader.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = reader.submit(next, batches, None)
+            yield batch
+
+
+def _csv(frame: pl.DataFrame) -> bytes:
     buffer = io.BytesIO()
-    ordered.write_csv(buffer, include_header=False)
+    frame.write_csv(buffer, include_header=False)
     return buffer.getvalue()
 
 

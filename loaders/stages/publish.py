@@ -38,8 +38,8 @@ NOTE = "release_note"
 
 def publish(
     candidate_id: str,
-    *,
     run_id: str | None = None,
+    *,
     after_publish: Callable[[PublishResult], str | None] | None = None,
 ) -> PublishResult:
     """Publish the candidate that passed the release gate; a second call changes nothing.
@@ -85,6 +85,9 @@ def _publish(
     _check_gate(connection, candidate_id)
     release_seq, release_id, previous = _next_release(connection, period)
 
+    for table in new:
+        # For the comparison below, and so that the first dashboards do not get the worst plans.
+        connection.execute(sql.SQL("analyze {}").format(sql.Identifier("candidate", table)))
     manifest = _manifest(connection, new, candidate_id, release_id, period)
     causes = _causes(manifest, previous)
     changes: dict[str, int] = {"new": 0, "revised": 0, "withdrawn": 0}
@@ -97,9 +100,6 @@ def _publish(
             "changes": counts,
         }
 
-    for table in new:
-        # Without statistics the first dashboards after a release would get the worst plans.
-        connection.execute(sql.SQL("analyze {}").format(sql.Identifier("candidate", table)))
     old = tables(connection, "marts")
     _lock_for_switch(connection, [("marts", t) for t in old] + [("candidate", t) for t in new])
     _record_release(connection, manifest, release_seq, run_id)

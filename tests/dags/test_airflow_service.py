@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 from psycopg import sql
@@ -17,7 +19,7 @@ from loaders import airflow_service, processes
 from loaders.airflow_api import AirflowApi, AirflowApiError, Run
 from loaders.airflow_service import Service
 from loaders.contracts.model import load_contracts
-from loaders.postgres.database import _conninfo, admin_url
+from loaders.postgres.database import admin_url, conninfo
 from loaders.settings import Settings
 from tests.conftest import Warehouse
 
@@ -32,15 +34,13 @@ def settings(warehouse: Warehouse) -> Iterator[Settings]:
     airflow_service.stop(warehouse.settings)
     metadata = f"{admin_url().database}_airflow"
     maintenance = admin_url("postgres")
-    with psycopg.connect(_conninfo(maintenance), autocommit=True) as connection:
+    with psycopg.connect(conninfo(maintenance), autocommit=True) as connection:
         drop = sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(metadata))
         connection.execute(drop)
 
 
 @pytest.fixture(scope="module")
 def service(settings: Settings) -> Service:
-    import datetime as dt
-
     return airflow_service.up(settings, schedules_start=dt.datetime.now(dt.UTC))
 
 
@@ -134,8 +134,6 @@ def test_no_other_month_is_run(api: AirflowApi, runs: dict[str, Run]) -> None:
 
 
 def test_requests_without_a_login_are_refused(service: Service) -> None:
-    import httpx
-
     answer = httpx.get(f"{service.url}/api/v2/dags", trust_env=False)
     assert answer.status_code == 401
 
@@ -210,7 +208,7 @@ def _listening(pids: set[int]) -> set[tuple[str, int]]:
     for pid in pids:
         for link in (Path("/proc") / str(pid) / "fd").glob("*"):
             try:
-                sockets.add(os.readlink(link))
+                sockets.add(str(link.readlink()))
             except FileNotFoundError:
                 continue
     found = set()

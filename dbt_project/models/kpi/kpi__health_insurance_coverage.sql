@@ -53,8 +53,11 @@ numerator as (
 
 groups (sex, age_group) as (
     values
-    ('female', '0-5'), ('female', '6-15'), ('female', '16-24'), ('female', '25-59'), ('female', '60+'),
-    ('male', '0-5'), ('male', '6-15'), ('male', '16-24'), ('male', '25-59'), ('male', '60+')
+    ('female', '0-5'), ('male', '0-5'),
+    ('female', '6-15'), ('male', '6-15'),
+    ('female', '16-24'), ('male', '16-24'),
+    ('female', '25-59'), ('male', '25-59'),
+    ('female', '60+'), ('male', '60+')
 ),
 
 combined as (

@@ -1,4 +1,5 @@
--- Grain: one row per commune, month, breakdown and value. Pupils aged 11-14 per resident of that age.
+-- Grain: one row per commune, month, breakdown and value.
+-- Pupils aged 11-14 per resident of that age.
 with
 
 delivered_communes as (

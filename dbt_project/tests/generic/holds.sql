@@ -4,7 +4,5 @@ select *
 from {{ model }}
 where
     ({{ expression }}) is not true
-    {%- if only_computed %}
-    and {{ is_computed_period() }}
-    {%- endif %}
+    and {{ is_computed_period() if only_computed else 'true' }}
 {% endtest %}

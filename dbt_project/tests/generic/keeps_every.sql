@@ -1,33 +1,47 @@
 {#-
-    Nothing gets lost between two models: per month, as many distinct `key` values in the source
-    that fulfil `where` as rows (or distinct keys) in the model.
+    Nothing gets lost or invented between two models: in the months of this build, each `key` that
+    stands in the source and fulfils `source_where` stands in the model, and no other.
 -#}
-{% test keeps_every(model, key, source_model, source_where='true', model_where='true') %}
+{% test keeps_every(model, key, source_model, source_where='true') %}
 with
 
 expected as (
-    select
+    select distinct
         period,
-        count(distinct {{ key }}) as keys
+        {{ key }} as found_key
     from {{ source_model }}
     where ({{ source_where }}) and {{ is_computed_period() }}
-    group by period
 ),
 
 found as (
-    select
+    select distinct
         period,
-        count(distinct {{ key }}) as keys
+        {{ key }} as found_key
     from {{ model }}
-    where ({{ model_where }}) and {{ is_computed_period() }}
-    group by period
+    where {{ is_computed_period() }}
+),
+
+lost as (
+    select * from expected
+    except
+    select * from found
+),
+
+invented as (
+    select * from found
+    except
+    select * from expected
 )
 
 select
-    period,
-    expected.keys as expected_keys,
-    found.keys as found_keys
-from expected
-full outer join found using (period)
-where expected.keys is distinct from found.keys
+    *,
+    'lost' as problem
+from lost
+
+union all
+
+select
+    *,
+    'invented' as problem
+from invented
 {% endtest %}

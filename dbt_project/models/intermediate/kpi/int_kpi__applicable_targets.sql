@@ -27,7 +27,7 @@ candidates as (
     inner join kpis on targets.kpi_id = kpis.kpi_id
     inner join boundaries
         on
-            boundaries.boundary = targets.boundary_id
+            targets.boundary_id = boundaries.boundary
             or targets.boundary_id = 'qn_programme'
 ),
 

@@ -1,4 +1,11 @@
-{{ config(materialized='table', indexes=[{'columns': ['sum_id']}]) }}
+{{ config(
+    materialized='table',
+    indexes=[{'columns': ['sum_id']}],
+    pre_hook='set local enable_nestloop = off'
+) }}
+
+-- The planner expects one affected cell where there are thousands; row by row the join of parts
+-- and wholes takes two minutes, hashed it takes two seconds.
 
 -- Grain: one row per published sum and cell in it: the parts, and the whole where it is shown.
 with
@@ -137,6 +144,18 @@ parts_by_breakdown as (
     where breakdown <> 'total'
 ),
 
+class_membership as (
+    select distinct
+        period,
+        commune_code,
+        unit_level,
+        unit_code,
+        urban_rural,
+        zone
+    from membership
+    where unit_level <> 'commune'
+),
+
 -- Parts by class: the urban communes of a district add to its urban figure, and so on.
 parts_by_class as (
     {% for class in ['urban_rural', 'zone'] %}
@@ -156,16 +175,7 @@ parts_by_class as (
         cells.cell_id,
         cells.contributors
     from cells
-    inner join (
-        select distinct
-            period,
-            commune_code,
-            unit_level,
-            unit_code,
-            {{ class }}
-        from membership
-        where unit_level <> 'commune'
-    ) as membership
+    inner join class_membership as membership
         on
             cells.period = membership.period
             and cells.unit_code = membership.commune_code

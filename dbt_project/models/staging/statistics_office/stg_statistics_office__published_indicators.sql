@@ -6,15 +6,16 @@ source as (
 ),
 
 -- The office sends the whole list each time; the last one holds.
-latest as (
-    select *
+last_delivery as (
+    select max(_period) as _period
     from source
-    where
-        _period = (
-            select max(_period)
-            from source
-            where _period <= {{ as_of_period() }}
-        )
+    where _period <= {{ as_of_period() }}
+),
+
+latest as (
+    select source.*
+    from source
+    inner join last_delivery on source._period = last_delivery._period
 ),
 
 folded as (

@@ -1,0 +1,247 @@
+"""Reading a release back from PostgreSQL, and its report in the reports folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+from psycopg import sql
+
+from loaders import audit
+from loaders.postgres.database import Role, connect
+from loaders.report import NoReleaseError, read_release, write_release_report
+from loaders.report.data import ReleaseView
+from loaders.settings import PROJECT_ROOT
+from loaders.stages.publish import GATE_PASSED, publish
+from tests.conftest import Warehouse
+from tests.report_pages import FILE, cell, commune, parse, release_view, rule, verdict
+
+MARTS = PROJECT_ROOT / "dbt_project" / "models" / "marts" / "_marts__models.yml"
+FIRST, SECOND = "2025-06-first", "2025-07-second"
+PERIODS = {"2016": 2017.0, "2024-06": 2024.5, "2025-06": 2025.5, "2025-07": 2025 + 7 / 12}
+
+
+def build_marts(candidate_id: str, period: str, values: Iterable[Mapping[str, Any]]) -> None:
+    """The candidate's tables as the contracts of the marts describe them, and rows in them."""
+    view = release_view()
+    cells = list(values)
+    units = {
+        row["unit_id"]: {
+            "unit_id": row["unit_id"],
+            "unit_code": row["unit_code"],
+            "unit_level": row["unit_level"],
+            **{name: row.get(name) for name in ("full_name_vi", "latitude", "longitude")},
+            "name_vi": row.get("name_vi", "Tên"),
+            "name_en": row.get("name_en", "Name"),
+        }
+        for row in cells
+    }
+    rows: dict[str, Iterable[Mapping[str, Any]]] = {
+        "release_note": [{**view.note, "as_of_period": period, "candidate_id": candidate_id}],
+        "dim_kpi": view.kpis,
+        "dim_target": view.targets,
+        "dim_period": [
+            {"period": name, "period_kind": "month", "year_decimal": year}
+            for name, year in PERIODS.items()
+        ],
+        "dim_unit": units.values(),
+        "scorecard": view.scorecard,
+        "fct_kpi_value": cells,
+        "fct_kpi_verdict": [
+            verdict("cover", "limited_progress" if period == "2025-07" else "moderate_progress")
+            | {"unit_level": "boundary", "unit_code": "qn_programme", "unit_id": "qn_programme"}
+        ],
+        "fct_data_quality": view.batches,
+    }
+    models = yaml.safe_load(MARTS.read_text(encoding="utf-8"))["models"]
+    with connect(Role.TRANSFORMER) as connection:
+        for model in models:
+            table = sql.Identifier("candidate", model["name"])
+            connection.execute(sql.SQL("drop table if exists {}").format(table))
+            columns = {column["name"]: column["data_type"] for column in model["columns"]}
+            listing = ", ".join(f"{name} {type_}" for name, type_ in columns.items())
+            connection.execute(sql.SQL("create table {} (" + listing + ")").format(table))
+            for row in rows.get(model["name"], ()):
+                insert(connection, table, {k: v for k, v in row.items() if k in columns})
+    with connect(Role.PUBLISHER) as connection:
+        payload = {"candidate_id": candidate_id, "rules_run": 1, "rules_failed": 0}
+        audit.append(connection, GATE_PASSED, payload)
+
+
+def insert(connection: psycopg.Connection, table: sql.Identifier, row: Mapping[str, Any]) -> None:
+    connection.execute(
+        sql.SQL("insert into {} ({}) values ({})").format(
+            table,
+            sql.SQL(", ").join(map(sql.Identifier, row)),
+            sql.SQL(", ").join([sql.Placeholder()] * len(row)),
+        ),
+        list(row.values()),
+    )
+
+
+def cells_of(period: str, value: str) -> list[dict[str, Any]]:
+    """Totals of two months, an outdated and a current breakdown, communes in both boundaries."""
+    both = [commune("cover", "90", n) for n in (1, 2)] + [
+        commune("cover", "90", n, boundary="qn_current") for n in (1, 2, 3)
+    ]
+    return [
+        cell("cover", "91", period="2024-06"),
+        cell("cover", value, period="2025-06"),
+        *([cell("cover", "94.126")] if period == "2025-07" else []),
+        cell("cover", "80", period="2024-06", breakdown="sex", breakdown_value="male"),
+        *(
+            [cell("cover", "95", breakdown="sex", breakdown_value="female")]
+            if period == "2025-07"
+            else []
+        ),
+        cell(
+            "cover",
+            "2",
+            boundary="reference",
+            unit_level="country",
+            unit_code="VN",
+            unit_id="VN",
+            period="2016",
+        ),
+        cell(
+            "cover",
+            "3",
+            boundary="reference",
+            unit_level="country",
+            unit_code="VN",
+            unit_id="VN",
+            period="2024-06",
+        ),
+        *(both if period == "2025-07" else []),
+    ]
+
+
+@pytest.fixture(scope="module")
+def released(warehouse: Warehouse) -> ReleaseView:
+    """Two releases; the second revises a total and changes a verdict."""
+    with connect(Role.PUBLISHER) as connection, pytest.raises(NoReleaseError, match="no release"):
+        read_release(connection)
+    with connect(Role.LOADER) as connection:
+        for result, rule_id in (
+            ("fail", "staff.once"),
+            ("pass", "staff.once"),
+            ("pass", "staff.b"),
+        ):
+            insert(
+                connection,
+                sql.Identifier("audit", "rule_result"),
+                rule(rule_id, result) | {"kind": "row"},
+            )
+        audit.insert_receipt(
+            connection,
+            **{name: "x" for name in ("file_name", "landing_path")},
+            source="health",
+            dataset="facilities",
+            period="2025-07",
+            batch_id="batch-facilities",
+            sha256=FILE,
+            size_bytes=1,
+            data_label="sample",
+            maturity="final",
+        )
+        audit.record_batch_result(
+            connection,
+            batch_id="batch-facilities",
+            source="health",
+            dataset="facilities",
+            period="2025-07",
+            stage="gate",
+            status="held",
+            reason="too many rows",
+        )
+        for number in (3, 4):
+            insert(
+                connection,
+                sql.Identifier("quarantine", "row"),
+                {
+                    "batch_id": "batch-staff",
+                    "source": "health",
+                    "dataset": "staff",
+                    "period": "2025-07",
+                    "file_sha256": FILE,
+                    "row_number": number,
+                    "rule_id": "staff.once",
+                    "rule_version": 1,
+                    "severity": "critical",
+                    "reason_vi": "Lặp",
+                    "reason_en": "Twice",
+                },
+            )
+    build_marts(FIRST, "2025-06", cells_of("2025-06", "92.5"))
+    publish(FIRST)
+    build_marts(SECOND, "2025-07", cells_of("2025-07", "92.25"))
+    publish(SECOND)
+    with connect(Role.PUBLISHER) as connection:
+        return read_release(connection)
+
+
+def test_the_view_is_the_published_release(released: ReleaseView) -> None:
+    assert released.release is not None
+    assert (released.release_id, released.previous_release_id) == ("2025-07.1", "2025-06.1")
+    assert released.release["manifest"]["candidate_id"] == SECOND
+    assert len(released.release["event_hash"]) == 64
+    assert released.release["event_hash"] != released.release["chain_head"]
+    assert [event["kind"] for event in released.gate_events] == [GATE_PASSED]
+    assert len(released.scorecard) == len(release_view().scorecard)
+    assert released.has_sample
+
+
+def test_only_the_latest_breakdowns_references_and_communes_are_read(
+    released: ReleaseView,
+) -> None:
+    assert [row["period"] for row in released.boundary_values] == ["2024-06", "2025-06", "2025-07"]
+    assert [row["breakdown_value"] for row in released.breakdowns] == ["female"]
+    assert [row["value"] for row in released.reference_values] == [Decimal(3)]
+    found = {row["unit_id"]: row["boundary"] for row in released.communes}
+    assert sorted(found.values()) == ["qn_current", "qn_programme", "qn_programme"]
+
+
+def test_what_changed_comes_with_the_old_value(released: ReleaseView) -> None:
+    (revision,) = released.revisions
+    assert (revision["value_before"], revision["value"]) == (Decimal("92.5"), Decimal("92.25"))
+    assert sum(row["rows"] for row in released.changes if row["change"] == "revised") == 1
+    (change,) = released.verdict_changes
+    assert (change["verdict_before"], change["verdict"]) == (
+        "moderate_progress",
+        "limited_progress",
+    )
+
+
+def test_batches_come_with_reason_rules_and_quarantine(released: ReleaseView) -> None:
+    reasons = {row["dataset"]: row["reason"] for row in released.batches}
+    assert reasons["facilities"] == "too many rows" and reasons["staff"] is None
+    assert {row["rule_id"]: row["result"] for row in released.rules} == {
+        "staff.once": "pass",  # its last run
+        "staff.b": "pass",
+    }
+    (line,) = released.quarantine
+    assert (line["rows"], line["reason_en"]) == (2, "Twice")
+    assert released.datasets["health", "staff"][0] == "Danh sách nhân lực y tế"
+
+
+def test_the_report_is_written_where_the_settings_say(
+    released: ReleaseView, warehouse: Warehouse
+) -> None:
+    path = Path(write_release_report())
+    assert path == warehouse.settings.reports / "2025-07.1.html"
+    page = parse(path.read_text(encoding="utf-8"))
+    assert "2025-07.1" in page.all("header")[0].text
+    assert "92,25" in page.by_id("changes").text
+
+
+def test_a_candidate_can_be_looked_at_before_it_is_published(released: ReleaseView) -> None:
+    build_marts("2025-07-third", "2025-07", cells_of("2025-07", "92"))
+    with connect(Role.PUBLISHER) as connection:
+        view = read_release(connection, schema="candidate")
+    assert view.release is None and view.changes == []
+    assert view.note["candidate_id"] == "2025-07-third"
