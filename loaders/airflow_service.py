@@ -46,7 +46,7 @@ COMPONENTS = {
     "dag-processor": ("dag-processor",),
 }
 START_TIMEOUT_SECONDS = 180
-STOP_TIMEOUT_SECONDS = 20
+STOP_TIMEOUT_SECONDS = 10
 
 
 class AirflowServiceError(RuntimeError):
@@ -82,6 +82,8 @@ def up(
     Raises:
         AirflowServiceError: a part ended or did not become healthy in time; all are stopped.
     """
+    if not processes.PROC.is_dir():
+        raise AirflowServiceError("only Linux has the /proc that is needed to watch Airflow")
     folder = settings.home / "airflow"
     with _lock(folder):
         running = _running(folder)
@@ -273,7 +275,7 @@ def _command(*arguments: str) -> list[str]:
 
 
 def _spawn(arguments: tuple[str, ...], environment: Mapping[str, str], log: Path) -> int:
-    """Start a process that outlives this one, in a group of its own: one signal reaches all."""
+    """Start a process that outlives this one, in a session of its own."""
     create = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     return os.posix_spawn(
         sys.executable,
@@ -299,15 +301,15 @@ def _running(folder: Path) -> Service | None:
 
 
 def _stop_processes(folder: Path) -> bool:
-    """TERM every group, KILL what is left after some seconds. A stale file stops nobody else."""
+    """TERM every session, KILL what is left after some seconds. A stale file stops nobody else."""
     record = folder / "service.json"
-    groups = [
+    sessions = [
         part["pid"]
         for part in _read(record).get("processes", {}).values()
         # The leader may have died and left workers; its number may not have been given away.
         if processes.is_same(part["pid"], part["started"]) or not processes.exists(part["pid"])
     ]
-    stopped = processes.stop_groups(groups, STOP_TIMEOUT_SECONDS)
+    stopped = processes.stop_sessions(sessions, STOP_TIMEOUT_SECONDS)
     record.unlink(missing_ok=True)
     return stopped
 

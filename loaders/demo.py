@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import signal
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -89,9 +91,12 @@ def _services(settings: Settings) -> Iterator[None]:
     """Stops at the end what was not running before."""
     airflow = airflow_service.status(settings) is not None
     postgres = embedded.status(settings.home).running
+    # Without this a TERM ends the process on the spot and leaves everything running.
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         yield
     finally:
+        signal.signal(signal.SIGTERM, before)
         if not airflow:
             airflow_service.stop(settings)
         if not postgres:
@@ -105,10 +110,10 @@ def _run(console: Console, settings: Settings, inputs: Inputs) -> bool:
 
     now = dt.datetime.now(dt.UTC)
     with _progress(console) as progress, ThreadPoolExecutor(1) as background:
+        # Airflow mostly waits for itself while it starts: the rest is prepared meanwhile.
+        starting = background.submit(airflow_service.up, settings, schedules_start=now)
         with _step(progress, "PostgreSQL, schemas, geography, programme"):
             prepare_warehouse()
-        # Airflow mostly waits for itself while it starts; the files are made meanwhile.
-        starting = background.submit(airflow_service.up, settings, schedules_start=now)
         with _step(progress, f"sample extracts, scale {inputs.scale:g}"):
             generate(
                 list(inputs.months),

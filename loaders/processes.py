@@ -1,4 +1,4 @@
-"""Process groups: is it still the one we started, and stopping it whole."""
+"""Processes that outlive us: is it still the one we started, and stopping all it started."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
+#: Linux; other systems tell neither when a process started nor its session in one way.
 PROC = Path("/proc")
 POLL_SECONDS = 0.1
+#: Death by KILL takes a moment; what is not gone by then waits for a disk.
+KILL_SECONDS = 10
 
 
 def start_mark(pid: int) -> str | None:
@@ -20,16 +22,8 @@ def start_mark(pid: int) -> str | None:
 
     Together with the pid it names a process for good: the number alone is given away again.
     """
-    if (PROC / "self" / "stat").exists():
-        found = _stat(pid)
-        return found[19] if found and found[0] not in "ZX" else None
-    done = subprocess.run(
-        ["ps", "-o", "lstart=", "-p", str(pid)],  # noqa: S607 - no fixed place on other systems
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip() or None
+    found = _stat(pid)
+    return found[19] if found and found[0] not in "ZX" else None
 
 
 def exists(pid: int) -> bool:
@@ -42,16 +36,39 @@ def is_same(pid: int, mark: str | None) -> bool:
     return mark is not None and start_mark(pid) == mark
 
 
-def stop_groups(groups: Iterable[int], seconds: float) -> bool:
-    """TERM every process group, KILL what is left after `seconds`; False when none was alive."""
-    alive = [group for group in groups if _group_is_alive(group)]
-    if not alive:
+def stop_sessions(sessions: Iterable[int], seconds: float) -> bool:
+    """TERM every process of the sessions, KILL what is left after `seconds`.
+
+    By session and not by group: Airflow gives each task a group of its own.
+
+    Returns:
+        False when no process was alive.
+    """
+    wanted = set(sessions)
+    if not members(wanted):
         return False
-    _signal(alive, signal.SIGTERM)
-    if not _gone(alive, seconds):
-        _signal(alive, signal.SIGKILL)
-        _gone(alive, seconds)
+    _signal(wanted, signal.SIGTERM)
+    if not _gone(wanted, seconds):
+        deadline = time.monotonic() + KILL_SECONDS
+        while members(wanted) and time.monotonic() < deadline:
+            _signal(wanted, signal.SIGKILL)  # again: a new child may have come in between
+            time.sleep(POLL_SECONDS)
     return True
+
+
+def members(sessions: Collection[int]) -> list[int]:
+    """Processes of the sessions. Zombies do not count: a container's first process may never
+    collect them."""
+    for session in sessions:
+        _reap(session)
+    wanted = {str(session) for session in sessions}
+    found = []
+    for entry in PROC.iterdir():
+        if entry.name.isdigit():
+            fields = _stat(int(entry.name))
+            if fields and fields[3] in wanted and fields[0] not in "ZX":
+                found.append(int(entry.name))
+    return found
 
 
 def free_port(host: str, kept: Path) -> int:
@@ -70,36 +87,19 @@ def _bind(host: str, port: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def _signal(groups: Iterable[int], number: signal.Signals) -> None:
-    for group in groups:
+def _signal(sessions: Collection[int], number: signal.Signals) -> None:
+    for pid in members(sessions):
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(group, number)
+            os.kill(pid, number)
 
 
-def _gone(groups: Iterable[int], seconds: float) -> bool:
+def _gone(sessions: Collection[int], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
-    while any(_group_is_alive(group) for group in groups):
+    while members(sessions):
         if time.monotonic() > deadline:
             return False
         time.sleep(POLL_SECONDS)
     return True
-
-
-def _group_is_alive(group: int) -> bool:
-    """A member that is no zombie: a container's first process may never collect those."""
-    _reap(group)
-    if not (PROC / "self" / "stat").exists():
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return False
-        return True
-    for entry in PROC.iterdir():
-        if entry.name.isdigit():
-            found = _stat(int(entry.name))
-            if found and found[2] == str(group) and found[0] not in "ZX":
-                return True
-    return False
 
 
 def _stat(pid: int) -> list[str] | None:

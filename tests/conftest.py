@@ -98,6 +98,17 @@ def warehouse(
     get_settings.cache_clear()
 
 
+@pytest.fixture(scope="package")
+def package_warehouse(
+    database_server: URL, _template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Warehouse]:
+    """Like `warehouse`, kept for all modules of a folder."""
+    with _database(database_server, _template) as name, pytest.MonkeyPatch.context() as patch:
+        _point_to(patch, database_server.set(database=name), tmp_path_factory.mktemp("home"))
+        yield Warehouse(settings=get_settings(), url=database_server.set(database=name))
+    get_settings.cache_clear()
+
+
 @pytest.fixture
 def empty_database(
     database_server: URL, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

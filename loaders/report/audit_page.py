@@ -13,6 +13,7 @@ from loaders.report.figures import Block, Figures, grouped, rank
 
 #: Groups of the audit page; batches without a file have no label.
 NO_FILE = "none"
+NO_LIMIT = (None, "", "{}")
 
 
 class Changes:
@@ -203,8 +204,9 @@ class AuditPage:
                     "result": words.verdict_of(words.RULE_RESULTS, last["result"]),
                     "failing": words.number(last["rows_failing"]),
                     "scanned": words.number(last["rows_scanned"]),
-                    "observed": last["observed"],
-                    "expected": last["expected"],
+                    "observed": last["observed"] or words.NOTHING,
+                    # A rule written as a query has no limit beside it.
+                    "expected": words.NOTHING if last["expected"] in NO_LIMIT else last["expected"],
                     "owner": last["owner"],
                     "period": words.period(last["period"]),
                     "months": words.number(len({row["period"] for row in members})),
@@ -221,7 +223,9 @@ class AuditPage:
         ]
         as_of = self.view.note["as_of_period"]
         lines = []
-        for members in grouped(rows, "source", "dataset", "rule_id", "reason_vi").values():
+        for members in grouped(
+            rows, "source", "dataset", "rule_id", "column_name", "reason_vi"
+        ).values():
             last = max(members, key=lambda row: row["period"])
             lines.append(
                 {

@@ -218,7 +218,7 @@ class Details:
 
     def _extremes(self, kpi: Row, shown: Sequence[Row]) -> Block:
         sign = kpi["direction_sign"] or 1
-        ordered = sorted(shown, key=lambda row: (row["value"], row["sort_key"] or ""))
+        ordered = sorted(shown, key=lambda row: (-sign * row["value"], row["sort_key"] or ""))
         length = min(EXTREMES, len(ordered) // 2)
         line = [
             {

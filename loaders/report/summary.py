@@ -26,6 +26,7 @@ class Scorecard:
             entry = self._entry(kpi_id, lines[0])
             entry["anchor"] = anchor(label, kpi_id)
             entry["lines"] = [self._line(row) for row in lines]
+            entry["caveats"] = list(dict.fromkeys(row["caveat_vi"] for row in lines))
             entries.append(entry)
         return _by_group(entries)
 
@@ -96,8 +97,10 @@ class Scorecard:
             "trend": self.figures.trend(row, values, target),
             "verdict_id": row["verdict"],
             "verdict": words.verdict_of(words.VERDICTS, row["verdict"]),
-            "reason": words.Text(verdict["reason_vi"], verdict["reason_en"]) if verdict else None,
-            "straight_line_id": row["straight_line_verdict"],
+            "why_not": _why_not_assessed(row, verdict),
+            # A few months on, being off the line says nothing yet.
+            "is_behind": row["straight_line_verdict"] == "behind"
+            and row["verdict"] != "not_available",
             "straight_line": words.verdict_of(words.STRAIGHT_LINE, row["straight_line_verdict"]),
             "projected": (
                 self.figures.figure(row, row["projected_target_year_value"])
@@ -106,7 +109,6 @@ class Scorecard:
             ),
             "projected_for": row["target_year"],
             "flags": flags_of(verdict),
-            "caveat": words.Text(row["caveat_vi"] or "", row["caveat_en"] or ""),
         }
 
     def attention(self, groups: Iterable[Block]) -> list[Block]:
@@ -116,9 +118,7 @@ class Scorecard:
             lines = [
                 line
                 for line in entry["lines"]
-                if line["verdict_id"] in ATTENTION
-                or line["straight_line_id"] == "behind"
-                or line["flags"]
+                if line["verdict_id"] in ATTENTION or line["is_behind"] or line["flags"]
             ]
             if lines:
                 found.append({"entry": entry, "lines": lines})
@@ -156,3 +156,11 @@ def _by_group(entries: Iterable[Block]) -> list[Block]:
 def _urgency(line: Block) -> int:
     verdict = line["verdict_id"]
     return ATTENTION.index(verdict) if verdict in ATTENTION else len(ATTENTION)
+
+
+def _why_not_assessed(row: Row, verdict: Row | None) -> str | None:
+    """The first sentence of the reason; all of it stands in the details."""
+    if verdict is None or row["verdict"] != "not_available":
+        return None
+    sentence, dot, _ = verdict["reason_vi"].partition(". ")
+    return sentence + dot.strip()

@@ -1,8 +1,7 @@
-"""Starting and stopping process groups: the right ones, whole, and nobody else's."""
+"""Starting and stopping processes: the right ones, whole, and nobody else's."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket
@@ -16,13 +15,14 @@ import pytest
 
 from loaders import processes
 
-#: A leader with a child, as a scheduler with its workers; it says when both are there.
+#: A leader with children, one in a group of its own, as a scheduler with workers and tasks.
 LEADER = """
 import signal, subprocess, sys, time
 if {deaf}:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 child = "import time; time.sleep(60)"
 subprocess.Popen([sys.executable, "-c", child])
+subprocess.Popen([sys.executable, "-c", child], process_group=0)
 print("ready", flush=True)
 time.sleep(60)
 """
@@ -49,49 +49,38 @@ def start() -> Iterator[Start]:
 
     yield run
     for process in started:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        processes.stop_sessions([process.pid], seconds=0)
         process.wait()
 
 
-def members(group: int) -> list[int]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            fields = processes._stat(int(entry.name))
-            if fields and fields[2] == str(group) and fields[0] not in "ZX":
-                found.append(int(entry.name))
-    return found
-
-
-def test_a_group_is_stopped_with_its_children(start: Start) -> None:
+def test_a_session_is_stopped_with_all_its_groups(start: Start) -> None:
     leader = start()
-    assert len(members(leader.pid)) == 2
-    assert processes.stop_groups([leader.pid], seconds=10)
-    assert members(leader.pid) == []
+    assert len(processes.members([leader.pid])) == 3
+    assert processes.stop_sessions([leader.pid], seconds=10)
+    assert processes.members([leader.pid]) == []
 
 
 def test_who_does_not_listen_is_killed(start: Start) -> None:
     leader = start(deaf=True)
     began = time.monotonic()
-    assert processes.stop_groups([leader.pid], seconds=0.5)
+    assert processes.stop_sessions([leader.pid], seconds=0.5)
     assert 0.5 <= time.monotonic() - began < 10
-    assert members(leader.pid) == []
+    assert processes.members([leader.pid]) == []
 
 
 def test_children_of_a_dead_leader_are_stopped(start: Start) -> None:
     leader = start()
     os.kill(leader.pid, signal.SIGKILL)
     leader.wait()
-    assert len(members(leader.pid)) == 1
-    assert processes.stop_groups([leader.pid], seconds=10)
-    assert members(leader.pid) == []
+    assert len(processes.members([leader.pid])) == 2
+    assert processes.stop_sessions([leader.pid], seconds=10)
+    assert processes.members([leader.pid]) == []
 
 
 def test_nothing_to_stop_is_said(start: Start) -> None:
     leader = start()
-    processes.stop_groups([leader.pid], seconds=10)
-    assert not processes.stop_groups([leader.pid], seconds=10)
+    processes.stop_sessions([leader.pid], seconds=10)
+    assert not processes.stop_sessions([leader.pid], seconds=10)
 
 
 def test_a_pid_with_another_start_is_another_process(start: Start) -> None:

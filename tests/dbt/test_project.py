@@ -75,7 +75,7 @@ def test_unit_tests_pass_and_the_data_tests_can_fail(dbt: Dbt) -> None:
 MUST_FAIL = (
     "each_row_is_a_stg_housing__temporary_houses",
     "every_card_has_a_month_a_person_and_a_sex",
-    "every_insured_resident_is_kept_once",
+    "every_insured_person_is_counted_once",
     "every_commune_with_a_population_is_a_commune_of_that_month",
     "every_workplace_is_a_registered_facility",
     "breakdowns_add_up_kpi__doctors_per_10k",

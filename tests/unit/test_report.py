@@ -227,6 +227,16 @@ def test_what_needs_attention_is_named_with_the_worst_first() -> None:
     assert NAUGHTY in items[1].text
 
 
+def test_off_the_line_in_the_first_months_needs_no_attention_yet() -> None:
+    view = release_view()
+    rows = [dict(row) for row in view.scorecard]
+    assert rows[1]["verdict"] == "not_available"
+    rows[1]["straight_line_verdict"] = "behind"
+    early = parse(render_report(dataclasses.replace(view, scorecard=rows)))
+    (box,) = block(early, "scorecard", "sample").all("div", "attention")
+    assert "chương trình" in box.text and "hiện nay" not in box.text
+
+
 # --- details ------------------------------------------------------------------------------------
 
 
