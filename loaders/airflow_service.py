@@ -23,7 +23,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,16 +66,10 @@ class Service:
         return str(json.loads(self.password_file.read_text(encoding="utf-8"))[self.user])
 
 
-def up(
-    settings: Settings,
-    on_step: Callable[[str], None] = lambda _: None,
-    *,
-    schedules_start: dt.datetime | None = None,
-) -> Service:
+def up(settings: Settings, *, schedules_start: dt.datetime | None = None) -> Service:
     """Start Airflow unless it runs; returns when all its parts are healthy.
 
     Args:
-        on_step: told what is being done, for a progress display.
         schedules_start: schedules count from here; without it Airflow first asks every source for
             the latest month. Has no effect on an Airflow that runs already.
 
@@ -96,23 +90,22 @@ def up(
             environment["NQ42_SCHEDULES_START"] = schedules_start.isoformat()
         logs = settings.home / "logs"
         logs.mkdir(parents=True, exist_ok=True)
-        on_step("metadata database")
         _migrate(folder, environment, logs)
-        on_step("scheduler, DAG processor, API server")
         started = dt.datetime.now(dt.UTC)
         url = f"http://{HOST}:{port}"
         parts: dict[str, dict[str, Any]] = {}
-        for name, arguments in COMPONENTS.items():
-            pid = _spawn(arguments, environment, logs / f"airflow-{name}.log")
-            parts[name] = {"pid": pid, "started": processes.start_mark(pid)}
-            _write(folder / "service.json", {"url": url, "processes": parts})
         try:
+            for name, arguments in COMPONENTS.items():
+                pid = _spawn(arguments, environment, logs / f"airflow-{name}.log")
+                parts[name] = {"pid": pid, "started": processes.start_mark(pid)}
+                _write(folder / "service.json", {"url": url, "processes": parts})
             _wait(url, parts, started, logs)
         except BaseException:
             _stop_processes(folder)
             raise
-    get_logger().info("airflow is up", url=url, user=USER)
-    return Service(url, USER, folder / "passwords.json")
+    service = Service(url, USER, folder / "passwords.json")
+    get_logger().info("airflow is up", url=url, user=USER, password_file=str(service.password_file))
+    return service
 
 
 def stop(settings: Settings) -> bool:

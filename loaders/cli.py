@@ -211,7 +211,7 @@ def contracts_check(
     directory: Annotated[Path | None, typer.Argument(help="Folder of contract files.")] = None,
 ) -> None:
     """Validate every contract, every suite and the files generated from the contracts."""
-    from loaders.contracts.check import check_project
+    from loaders.check import check_project
 
     findings = check_project(directory)
     for finding in findings:

@@ -188,7 +188,8 @@ scored as (
         end::double precision as score,
         -- A count does not fall below 0, a share does not rise above its limit.
         case
-            when span > elapsed then
+            -- least() passes over NULL: without a pace it would print the limit as a projection.
+            when span > elapsed and projected_raw is not null then
                 case
                     when b_raw >= 0 and projected_raw < 0 then 0
                     when l is not null and c <= l then least(projected_raw, l)

@@ -156,6 +156,8 @@ def test_flags_and_reasons(judged: dict[str, dict[str, Any]]) -> None:
     assert judged["late"]["reason_vi"].endswith("Đã quá hạn.")
     assert not judged["houses"]["is_deadline_passed"]
     assert judged["towards_limit"]["projected_target_year_value"] == 100  # not 112 %
+    # No pace, no projection: not the natural limit in its place.
+    assert judged["too_short"]["projected_target_year_value"] is None
     assert judged["too_short"]["reason_en"] == (
         "Not assessed: less than a year between base and current period."
     )

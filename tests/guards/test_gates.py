@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from loaders.contracts.check import check_suites
+from loaders.check import check_suites
 from loaders.contracts.model import load_contracts
 from loaders.postgres.database import Role, connect
 from loaders.quality import EXPECTATIONS_DIR, SuiteError, get_suite, read_suite

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from loaders.contracts.check import check_generated, check_project
+from loaders.check import check_generated, check_project
 from loaders.contracts.derive import raw_table_ddl, table_columns
 from loaders.contracts.model import (
     CONTRACTS_DIR,
@@ -173,7 +173,7 @@ def test_the_project_s_own_contracts_are_in_order() -> None:
 
 
 def test_an_edited_generated_file_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("loaders.contracts.check.PROJECT_ROOT", tmp_path)
+    monkeypatch.setattr("loaders.check.PROJECT_ROOT", tmp_path)
     assert len(check_generated()) == len(load_contracts()) + 1
 
 

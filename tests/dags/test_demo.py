@@ -1,0 +1,141 @@
+"""The order in which the demo runs months, and what it says. Airflow itself is played by a list."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from rich.progress import Progress
+
+from loaders import demo
+from loaders.airflow_api import Run, TaskRun
+from loaders.contracts.model import load_contracts
+from loaders.demo import DemoError, Inputs, _Months, _refuse_other_inputs, _write_stamp
+from loaders.settings import Settings
+
+MONTHS = ("2024-06", "2025-06")
+IMPORTS = {f"import_{contract.source}" for contract in load_contracts()}
+
+
+class PlayedAirflow:
+    """Every run ends at the second look; `failing` ones fail in the task `x.gate`."""
+
+    def __init__(self, failing: Sequence[tuple[str, str]] = (), silent: Sequence[str] = ()) -> None:
+        self.failing, self.silent = set(failing), set(silent)
+        self.started: list[tuple[str, str]] = []
+        self.looks: dict[tuple[str, str], int] = {}
+        self.open_at_start: list[int] = []
+
+    def dag_ids(self) -> set[str]:
+        return {*IMPORTS, demo.RELEASE_DAG}
+
+    def import_errors(self) -> list[str]:
+        return []
+
+    def trigger(self, dag_id: str, period: str, run_id: str) -> Run:
+        others = [k for k in self.started if k[1] != period and self.looks.get(k, 0) < 2]
+        self.open_at_start.append(len(others))
+        self.started.append((dag_id, period))
+        return Run(dag_id, run_id, period, "queued")
+
+    def runs(self, dag_id: str) -> list[Run]:
+        return [
+            Run(dag_id, f"asset_{month}", month, "queued")
+            for month in MONTHS
+            if month not in self.silent
+            and all(self.looks.get((name, month), 0) >= 2 for name in IMPORTS)
+        ]
+
+    def tasks_of(self, runs: Sequence[Run]) -> list[tuple[Run, list[TaskRun]]]:
+        answer = []
+        for run in runs:
+            key = (run.dag_id, run.period or "")
+            self.looks[key] = self.looks.get(key, 0) + 1
+            ended = self.looks[key] >= 2
+            fails = key in self.failing
+            state = ("failed" if fails else "success") if ended else "running"
+            tasks = [TaskRun("x.gate", state, 1, 1.0), TaskRun("y.load", "upstream_failed", 0, 0.0)]
+            if run.dag_id != demo.RELEASE_DAG:
+                silent = run.period in self.silent
+                tasks.append(TaskRun("conclude", "failed" if silent else "success", 1, 1.0))
+            answer.append((Run(run.dag_id, run.run_id, run.period, state), tasks))
+        return answer
+
+    def log_tail(self, run: Run, task: TaskRun) -> list[str]:
+        return [f"why {run.dag_id} {task.task_id}"]
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "POLL_SECONDS", 0)
+
+
+def play(airflow: PlayedAirflow) -> tuple[bool, str]:
+    shown = io.StringIO()
+    with Progress(console=Console(file=shown, width=200)) as progress:
+        failed = _Months(airflow, progress, MONTHS, "mark").run()  # type: ignore[arg-type]
+    return failed, shown.getvalue()
+
+
+def test_every_import_of_every_month_is_started_once_in_order() -> None:
+    airflow = PlayedAirflow()
+    failed, shown = play(airflow)
+    assert not failed
+    assert len(airflow.started) == len(set(airflow.started)) == len(IMPORTS) * len(MONTHS)
+    assert [month for _, month in airflow.started] == sorted(month for _, month in airflow.started)
+    assert shown.count(f"{demo.RELEASE_DAG}: success") == len(MONTHS)
+
+
+def test_a_month_starts_when_the_imports_before_it_have_ended() -> None:
+    airflow = PlayedAirflow()
+    play(airflow)
+    assert set(airflow.open_at_start) == {0}
+
+
+def test_a_failed_task_is_named_with_its_log_and_the_others_go_on() -> None:
+    airflow = PlayedAirflow(failing=[("import_health", "2024-06")])
+    failed, shown = play(airflow)
+    assert failed
+    assert "why import_health x.gate" in shown
+    assert "y.load" not in shown  # it only follows
+    assert shown.count(f"{demo.RELEASE_DAG}: success") == len(MONTHS)
+
+
+def test_a_failed_release_fails_the_demo() -> None:
+    failed, shown = play(PlayedAirflow(failing=[(demo.RELEASE_DAG, "2025-06")]))
+    assert failed
+    assert f"why {demo.RELEASE_DAG} x.gate" in shown
+
+
+def test_a_month_that_was_not_concluded_is_not_waited_for() -> None:
+    _, shown = play(PlayedAirflow(silent=["2024-06"]))
+    assert shown.count(f"{demo.RELEASE_DAG}: success") == 1
+
+
+def test_dags_that_cannot_be_read_end_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PlayedAirflow, "dag_ids", lambda _: set())
+    monkeypatch.setattr(PlayedAirflow, "import_errors", lambda _: ["x.py: SyntaxError"])
+    with pytest.raises(DemoError, match=r"x\.py: SyntaxError"):
+        play(PlayedAirflow())
+
+
+def test_no_change_for_long_ends_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "STALL_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(PlayedAirflow, "tasks_of", lambda _, runs: [(run, []) for run in runs])
+    with pytest.raises(DemoError, match="no task has changed"):
+        play(PlayedAirflow())
+
+
+def test_another_sample_in_the_same_home_is_refused(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    inputs = Inputs(0.02, 42, MONTHS, "a")
+    _refuse_other_inputs(settings, inputs)
+    _write_stamp(settings, inputs)
+    assert json.loads((tmp_path / "demo.json").read_text())["scale"] == 0.02
+    _refuse_other_inputs(settings, inputs)
+    with pytest.raises(DemoError, match="another scale"):
+        _refuse_other_inputs(settings, Inputs(1, 42, MONTHS, "a"))
