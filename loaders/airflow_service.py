@@ -167,6 +167,7 @@ def _environment(settings: Settings, port: int) -> dict[str, str]:
             "file_task_handler_new_folder_permissions": "0o700",
             "file_task_handler_new_file_permissions": "0o600",
             "colored_console_log": False,
+            "namespace_levels": "great_expectations=WARNING",  # a hundred lines at its import
         },
         # The scheduler's pauses are what a short task waits for most.
         "scheduler": {"scheduler_idle_sleep_time": 0.2},

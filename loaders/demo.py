@@ -33,7 +33,7 @@ from loaders.settings import PROJECT_ROOT, Settings, get_settings
 MONTHS = ("2024-06", "2025-06", "2025-07")
 RELEASE_DAG = "build_and_publish"
 RELEASE_TASKS = ("build", "gate", "publish")
-POLL_SECONDS = 1.5
+POLL_SECONDS = 2
 DAGS_TIMEOUT_SECONDS = 120
 #: No task may change its state for this long: at full scale the longest takes some minutes.
 STALL_TIMEOUT_SECONDS = 1800

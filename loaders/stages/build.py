@@ -27,6 +27,8 @@ CODE_FOLDERS = ("models", "macros", "seeds")
 CODE_SUFFIXES = {".sql", ".yml", ".csv"}
 #: Audit event: these seeds are in schema reference.
 SEEDED = "reference.seeded"
+#: Audit events around dbt: what the candidate schema holds is whole only after the second.
+STARTED, FINISHED = "build.started", "build.finished"
 
 
 class BuildError(RuntimeError):
@@ -61,21 +63,48 @@ def build(period: str, run_id: str = "manual") -> BuildResult:
         if candidate_id == published:
             reason_seconds = time.monotonic() - started
             return BuildResult(candidate_id, period, "unchanged", (), fingerprint, reason_seconds)
+        if _is_finished(candidate_id):
+            # A kill after the build, before the release: the candidate stands, whole and tested.
+            seconds = time.monotonic() - started
+            return BuildResult(candidate_id, period, "built", (), fingerprint, seconds)
+        with connect(Role.PUBLISHER) as connection:
+            audit.append(connection, STARTED, {"candidate_id": candidate_id})
         try:
             _run_dbt(period, stale, candidate_id)
         except BuildError:
             drop_candidate()
             raise
-        with connect(Role.PUBLISHER) as connection:
-            for month in stale:
-                connection.execute(
-                    "insert into audit.kpi_build (period, fingerprint, candidate_id)"
-                    " values (%s, %s, %s)",
-                    (month, prints[month], candidate_id),
-                )
+        _note_finished(candidate_id, {month: prints[month] for month in stale})
         seconds = time.monotonic() - started
         get_logger().info("build", candidate_id=candidate_id, periods=stale, seconds=seconds)
         return BuildResult(candidate_id, period, "built", tuple(stale), fingerprint, seconds)
+
+
+def _note_finished(candidate_id: str, computed: dict[str, str]) -> None:
+    """The candidate is whole, and these months were computed from these inputs."""
+    with connect(Role.PUBLISHER) as connection:
+        audit.append(connection, FINISHED, {"candidate_id": candidate_id})
+        for month, fingerprint in computed.items():
+            connection.execute(
+                "insert into audit.kpi_build (period, fingerprint, candidate_id)"
+                " values (%s, %s, %s)",
+                (month, fingerprint, candidate_id),
+            )
+
+
+def _is_finished(candidate_id: str) -> bool:
+    """True when the candidate schema holds this candidate and its build came to its end.
+
+    The newest build event decides: a later build that did not finish left something else.
+    """
+    with connect(Role.PUBLISHER) as connection:
+        row = connection.execute(
+            "select kind, payload ->> 'candidate_id' from audit.event where kind in (%s, %s)"
+            " order by seq desc limit 1",
+            (STARTED, FINISHED),
+        ).fetchone()
+        exists = connection.execute("select to_regclass('candidate.release_note')").fetchone()
+    return row == (FINISHED, candidate_id) and bool(exists and exists[0])
 
 
 def month_fingerprints(connection: psycopg.Connection, as_of: str) -> dict[str, str]:
