@@ -32,7 +32,7 @@ check: $(VENV)/.dev ## Style, layers, SQL, contracts and what is generated from 
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
-	$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar dbt_project/models dbt_project/tests
+	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests
 	$(BIN)/nq42 contracts check
 
 bench: $(VENV)/.dev ## Measure speed against the targets
@@ -44,9 +44,7 @@ up: $(VENV)/.run .env ## Start PostgreSQL and Airflow, and leave them running
 down: ## Stop everything that was started
 	@if [ -x $(BIN)/nq42 ]; then $(BIN)/nq42 down; fi
 
-clean: down ## Stop everything, delete caches and the data of the demo
-	@home=$$(test -x $(BIN)/nq42 && $(BIN)/python -c 'from loaders.settings import get_settings as s; print(s().home)' || echo var); \
-	if [ -f "$$home/demo.json" ]; then rm -rf "$$home"; echo "deleted $$home"; fi
+clean: down ## Stop everything and delete caches; data stay
 	rm -rf .pytest_cache .ruff_cache .import_linter_cache .hypothesis dbt_project/target dbt_project/logs
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 

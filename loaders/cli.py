@@ -44,7 +44,9 @@ def _start() -> None:
 @contextmanager
 def _plain_errors() -> Iterator[None]:
     """An expected failure is one clear message and exit 1, not a traceback."""
+    from loaders.airflow_service import AirflowServiceError
     from loaders.contracts.model import ContractError
+    from loaders.postgres.embedded import EmbeddedServerError
     from loaders.quality import SuiteError
     from loaders.settings import SettingsError
     from loaders.stages.build import BuildError
@@ -53,6 +55,8 @@ def _plain_errors() -> Iterator[None]:
     try:
         yield
     except (
+        AirflowServiceError,
+        EmbeddedServerError,
         BuildError,
         ContractError,
         KeyError,
@@ -195,7 +199,11 @@ def up() -> None:
 
     with _plain_errors():
         prepare_warehouse()
-        start(get_settings())
+        service = start(get_settings())
+    console.print(
+        f"Airflow: {service.url}  user {service.user}, password in {service.password_file}"
+    )
+    console.print("Stop it with `nq42 down`.")
 
 
 @app.command()

@@ -315,7 +315,7 @@ def _refuse_other_inputs(settings: Settings, inputs: Inputs) -> None:
     differs = ", ".join(name for name in now if before[name] != now[name])
     raise DemoError(
         f"{settings.home} holds a demo with another {differs}. Keep it and use another folder "
-        "(NQ42_HOME=var/other), or delete it with `make clean`."
+        "(NQ42_HOME=var/other), or stop everything with `make down` and delete that folder."
     )
 
 

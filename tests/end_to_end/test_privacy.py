@@ -39,8 +39,12 @@ def identifiers(inbox: Path) -> tuple[set[str], set[str]]:
 
 def leaks(text: str, numbers: set[str], names: set[str]) -> set[str]:
     """Identifiers found in a text, as whole words."""
-    words = set(re.findall(r"[A-Za-z0-9_-]{8,}", text))
-    return (words & numbers) | {name for name in names if name in text}
+    found = set(re.findall(r"[A-Za-z0-9_-]{8,}", text)) & numbers
+    for phrase in set(re.findall(r"[^\W\d_]+(?: [^\W\d_]+)+", text)):
+        words = phrase.split()
+        runs = (words[i : i + n] for n in range(2, 7) for i in range(len(words) - n + 1))
+        found |= names.intersection(" ".join(run) for run in runs)
+    return found
 
 
 @pytest.fixture(scope="module")

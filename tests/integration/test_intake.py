@@ -258,7 +258,7 @@ def test_landing_files_are_the_owner_s_only_and_leave_after_retention(clean: War
     files = [path for path in store.rglob("*") if path.is_file()]
     assert {oct(path.stat().st_mode & 0o777) for path in files} == {"0o600"}
     assert oct(store.stat().st_mode & 0o777) == "0o700"
-    assert purge_expired(retention_days=1) == []
+    assert purge_expired(get_settings().landing_retention_days) == []
     assert landed.batch_id in purge_expired(retention_days=-1)
     assert [path for path in store.rglob("*") if path.is_file()] == []
     refused = load(landed.batch_id or "")
