@@ -1,4 +1,4 @@
-"""The project itself: it parses, its unit tests pass, its SQL is clean, its guards can fail."""
+"""The project itself: it parses, its unit tests pass, its guards can fail."""
 
 from __future__ import annotations
 
