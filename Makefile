@@ -26,7 +26,7 @@ demo: $(VENV)/.run .env ## Three sample months from files to published releases
 	$(BIN)/nq42 demo --scale $(SCALE) --seed $(SEED)
 
 test: $(VENV)/.dev ## All tests, on a PostgreSQL of their own
-	$(BIN)/pytest --ignore=tests/bench -n 2 --dist loadgroup
+	$(BIN)/pytest --ignore=tests/bench -n 2 --dist loadfile
 
 check: $(VENV)/.dev ## Style, layers, SQL, contracts and what is generated from them
 	$(BIN)/ruff check .

@@ -24,15 +24,6 @@ TEST_KEY = "a key for tests only, never used for real people"
 TEST_BI_PASSWORD = "bi-password-for-tests"
 
 
-# First: xdist reads the groups in a hook of the same name.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two workers share the files; what looks at one published province stays together."""
-    for item in items:
-        shared = "province" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("province" if shared else str(item.path)))
-
-
 @dataclass(frozen=True)
 class Warehouse:
     """A migrated, empty warehouse that `get_settings()` points to."""

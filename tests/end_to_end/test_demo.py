@@ -17,7 +17,7 @@ from loaders import processes
 from loaders.postgres.database import Role, admin_url, connect, conninfo
 from tests.conftest import Warehouse
 from tests.end_to_end.conftest import read_truth
-from tests.end_to_end.test_privacy import dump_of, identifiers, leaks
+from tests.end_to_end.identifiers import dump_of, identifiers, leaks
 
 MONTH = "2025-07"
 COMMAND = f"""

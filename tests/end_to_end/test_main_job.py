@@ -12,6 +12,7 @@ import textwrap
 from collections import Counter
 from decimal import Decimal
 
+import pytest
 from openpyxl import load_workbook
 
 from loaders.audit import verify, verify_receipts
@@ -30,6 +31,7 @@ from tests.end_to_end.conftest import (
     import_month,
     release,
 )
+from tests.end_to_end.identifiers import dump_of, identifiers, leaks
 
 CELL = "kpi_id, period, boundary, unit_level, unit_code, breakdown, breakdown_value"
 
@@ -140,6 +142,44 @@ def test_the_audit_trail_is_whole(province: Province) -> None:
     with connect(Role.AUDITOR) as connection:
         assert verify(connection) == []
         assert verify_receipts(connection, get_settings().landing) == []
+
+
+@pytest.fixture(scope="module")
+def people(province: Province) -> tuple[set[str], set[str]]:
+    found = identifiers(province.warehouse.inbox, MONTHS)
+    assert len(found[0]) > 10_000
+    assert len(found[1]) > 1_000
+    return found
+
+
+def test_the_search_finds_what_it_looks_for(people: tuple[set[str], set[str]]) -> None:
+    numbers, names = people
+    text = f"row 7: {next(iter(numbers))} of {next(iter(names))}."
+    assert len(leaks(text, numbers, names)) == 2
+
+
+def test_a_full_dump_of_the_database_holds_no_identifier(
+    province: Province, people: tuple[set[str], set[str]]
+) -> None:
+    dump = dump_of(province.warehouse.url)
+    assert "marts" in dump
+    assert len(dump) > 1_000_000
+    assert leaks(dump, *people) == set()
+
+
+def test_reports_and_logs_hold_no_identifier(
+    province: Province, people: tuple[set[str], set[str]]
+) -> None:
+    home = province.warehouse.home
+    files = [
+        path
+        for folder in (home / "reports", home / "logs", home / "dbt")
+        for path in folder.rglob("*")
+        if path.is_file()
+    ]
+    assert any(path.suffix == ".html" for path in files)
+    for path in files:
+        assert leaks(path.read_text("utf-8", errors="replace"), *people) == set(), path.name
 
 
 def test_a_rerun_changes_nothing(province: Province) -> None:

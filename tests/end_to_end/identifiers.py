@@ -1,4 +1,4 @@
-"""No identifier of the sample's people is anywhere but in the landing store."""
+"""Every identifier of the sample's people, and the search for them in a text."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ import re
 import subprocess
 from pathlib import Path
 
-import pytest
 from openpyxl import load_workbook
 from sqlalchemy.engine import URL
-
-from tests.end_to_end.conftest import MONTHS, Province
 
 CITIZEN = re.compile(r"^\d{12}$")
 
 
-def identifiers(inbox: Path, months: tuple[str, ...] = MONTHS) -> tuple[set[str], set[str]]:
+def identifiers(inbox: Path, months: tuple[str, ...]) -> tuple[set[str], set[str]]:
     """Every citizen, insurance, card and pupil number in the extracts, and every full name."""
     numbers: set[str] = set()
     names: set[str] = set()
@@ -57,41 +54,3 @@ def dump_of(address: URL) -> str:
     return subprocess.run(
         [pg_dump, "--dbname", target], capture_output=True, check=True
     ).stdout.decode()
-
-
-@pytest.fixture(scope="module")
-def people(province: Province) -> tuple[set[str], set[str]]:
-    found = identifiers(province.warehouse.inbox)
-    assert len(found[0]) > 10_000
-    assert len(found[1]) > 1_000
-    return found
-
-
-def test_the_search_finds_what_it_looks_for(people: tuple[set[str], set[str]]) -> None:
-    numbers, names = people
-    text = f"row 7: {next(iter(numbers))} of {next(iter(names))}."
-    assert len(leaks(text, numbers, names)) == 2
-
-
-def test_a_full_dump_of_the_database_holds_no_identifier(
-    province: Province, people: tuple[set[str], set[str]]
-) -> None:
-    dump = dump_of(province.warehouse.url)
-    assert "marts" in dump
-    assert len(dump) > 1_000_000
-    assert leaks(dump, *people) == set()
-
-
-def test_reports_and_logs_hold_no_identifier(
-    province: Province, people: tuple[set[str], set[str]]
-) -> None:
-    home = province.warehouse.home
-    files = [
-        path
-        for folder in (home / "reports", home / "logs", home / "dbt")
-        for path in folder.rglob("*")
-        if path.is_file()
-    ]
-    assert any(path.suffix == ".html" for path in files)
-    for path in files:
-        assert leaks(path.read_text("utf-8", errors="replace"), *people) == set(), path.name
