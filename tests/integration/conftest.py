@@ -39,6 +39,7 @@ VERDICT = {
     "boundary": "qn_programme",
     "unit_level": "commune",
     "unit_code": "21025",
+    "unit_id": "21025@2004-01-01",
     "period": "2025-06",
     "verdict": "limited_progress",
 }
