@@ -39,7 +39,7 @@ LEDGERS = (
     Ledger(
         "fct_kpi_verdict",
         "kpi_verdict",
-        ("kpi_id", "data_label", "series", "boundary", "unit_id"),
+        ("kpi_id", "data_label", "series", "boundary", "unit_code", "unit_id"),
         has_cause=False,
     ),
 )

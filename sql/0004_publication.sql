@@ -87,7 +87,7 @@ create table publication.kpi_verdict (
     change text not null check (change in ('new', 'revised', 'withdrawn'))
 );
 create unique index kpi_verdict_key_idx on publication.kpi_verdict (
-    kpi_id, data_label, series, boundary, unit_id, release_seq desc
+    kpi_id, data_label, series, boundary, unit_code, unit_id, release_seq desc
 );
 create index kpi_verdict_release_idx on publication.kpi_verdict (release_seq);
 comment on table publication.kpi_verdict is
