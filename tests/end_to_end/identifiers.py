@@ -29,7 +29,8 @@ def identifiers(inbox: Path, months: tuple[str, ...]) -> tuple[set[str], set[str
                 names |= {row[c] for c in ("HO_TEN", "hovaten") if row.get(c)}
     books = [p for m in months for p in inbox.glob(f"h*/{m}/N*.xlsx")]
     for path in books:
-        for row in load_workbook(path, read_only=True).worksheets[0].iter_rows(values_only=True):
+        # Read whole: a workbook in read-only mode keeps its file open until it is collected.
+        for row in load_workbook(path).worksheets[0].iter_rows(values_only=True):
             numbers |= {str(v) for v in row if isinstance(v, str) and CITIZEN.match(v)}
             names |= {v for v in row if isinstance(v, str) and v.startswith("Nguyễn ")}
     return {n for n in numbers if len(n) >= 8}, names
