@@ -29,8 +29,8 @@ test: $(VENV)/.dev ## All tests, on a PostgreSQL of their own
 	$(BIN)/pytest --ignore=tests/bench -n 2 --dist loadfile
 
 check: $(VENV)/.dev ## Style, layers, SQL, contracts and what is generated from them
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff check --no-cache .
+	$(BIN)/ruff format --no-cache --check .
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests
 	$(BIN)/nq42 contracts check

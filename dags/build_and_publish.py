@@ -57,7 +57,6 @@ with DAG(
     @task
     def publish(gated: dict[str, Any]) -> dict[str, Any]:
         from loaders.report import write_release_report
-
         from loaders.stages.publish import publish as stage
 
         return finish(
