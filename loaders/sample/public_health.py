@@ -425,7 +425,8 @@ def facility_sanitation(province: Province, month: Month) -> pl.DataFrame:
     rng = stream(province.seed, "sanitation of stations")
     toilet, water = spread(rng, len(place)), spread(rng, len(place))
     years = month.year - 2024
-    has_toilet = toilet < np.where(is_station, 0.80, 0.72) + 0.04 * years
+    # Little is built at a point, and nothing is lost there.
+    has_toilet = toilet < 0.80 + np.where(is_station, 0.04, 0.01) * years
     has_water = (water < 0.90 + 0.02 * years) | (has_toilet & (water < 0.99))
     frame = pl.DataFrame(
         {

@@ -9,8 +9,8 @@ import polars as pl
 
 from loaders.sample.province import Month, Province
 from loaders.sample.truths.base import (
-    KpiCells,
     Known,
+    KpiCells,
     age_group,
     count_cells,
     residents,
