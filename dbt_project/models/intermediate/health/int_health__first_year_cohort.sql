@@ -1,3 +1,9 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_periods',
+    on_schema_change='fail',
+) }}
+
 -- Grain: one row per month and child whose first birthday lies in it, with what it has received.
 with
 
@@ -8,6 +14,7 @@ managed_entries as (
     where
         status_code = 'QL'
         and birth_month = (to_date(period, 'YYYY-MM') - interval '12 months')::date
+        and {{ is_computed_period() }}
 ),
 
 -- Another telephone number makes another entry of the same child; the newest one holds.
