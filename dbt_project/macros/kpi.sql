@@ -15,24 +15,14 @@
 -#}
 {% macro computed_kpis() %}
     {% set kpis = {} %}
-    {% for domain in kpi_domains() %}
-        {% do kpis.update(context['kpis_' ~ domain]()) %}
-    {% endfor %}
+    {% do kpis.update(kpis_core()) %}
     {{ return(kpis) }}
 {% endmacro %}
 
-{#- Datasets that are not monthly: year or quarter. -#}
+{#- month, quarter or year: the kind of a dataset's periods; the domains list those not monthly. -#}
 {% macro dataset_frequency(dataset) %}
     {% set frequencies = {} %}
-    {% for domain in kpi_domains() if context.get('dataset_frequencies_' ~ domain) %}
-        {% do frequencies.update(context['dataset_frequencies_' ~ domain]()) %}
-    {% endfor %}
     {{ return(frequencies.get(dataset, 'month')) }}
-{% endmacro %}
-
-{#- The files in macros/kpis, one for each domain. -#}
-{% macro kpi_domains() %}
-    {{ return(['core']) }}
 {% endmacro %}
 
 {#- Datasets that some computed KPI needs. -#}
