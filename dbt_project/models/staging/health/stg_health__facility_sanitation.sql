@@ -10,7 +10,10 @@ renamed as (
         _period as period,
         facility_code,
         unit_code,
-        case station_kind_code when 'TRAM' then 'station' when 'DIEM' then 'point' end as station_kind,
+        case station_kind_code
+            when 'TRAM' then 'station'
+            when 'DIEM' then 'point'
+        end as station_kind,
         has_standard_toilet = '1' as has_standard_toilet,
         has_clean_water = '1' as has_clean_water,
         _batch_id as batch_id,
