@@ -16,6 +16,7 @@ from loaders.postgres.database import Role, connect, url
 from loaders.quality import RuleOutcome, get_suite, run_suite, suite_files
 from loaders.stages.gate import ensure_raw_tables
 from tests.conftest import Warehouse
+from tests.guards import intake_public_health
 
 PERIOD = "2025-06"
 A, B, C = (f"00000000-0000-0000-0000-00000000000{i}" for i in range(1, 4))
@@ -117,7 +118,7 @@ CLEAN: dict[str, list[dict[str, Any]]] = {
     ],
     "statistics_office__published_indicators": [PUBLISHED, PUBLISHED | {"period_label": "2024"}],
     "statistics_office__commune_population": [PEOPLE | {"unit_code": code} for code in UNITS],
-}
+} | intake_public_health.CLEAN
 
 #: Rule → rows that it must find (row rules: added to the clean ones; else the whole delivery).
 FIRES: dict[str, list[dict[str, Any]]] = {
@@ -175,7 +176,7 @@ FIRES: dict[str, list[dict[str, Any]]] = {
     "commune_population.birth_year_plausible": [PEOPLE | {"birth_year": 2026}],
     "commune_population.every_commune": [PEOPLE],
     "commune_population.volume_like_before": [PEOPLE],
-}
+} | intake_public_health.FIRES
 DATASETS = {d.raw_table: d for contract in load_contracts() for d in contract.datasets}
 RULES = [
     (path.stem, rule)
