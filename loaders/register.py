@@ -49,7 +49,7 @@ def kpi_pages(root: Path) -> dict[Path, str]:
 
 
 def register_findings(root: Path) -> list[str]:
-    """Computed KPIs without a model or a worked example, and models of KPIs that are not computed."""
+    """Computed KPIs without a model or a worked example, models that the register does not know."""
     project = root / "dbt_project"
     kpis = {kpi["kpi_id"]: kpi for kpi in _rows(project / "seeds/programme_kpi.csv")}
     tested = {example["model"] for example in _unit_tests(project / "models/kpi")}
