@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
-from loaders.sample.agencies import _code, _ethnic, _report_month
 from loaders.sample.defects import (
     Context,
     Kind,
@@ -19,7 +18,7 @@ from loaders.sample.defects import (
     unit_kinds,
     written_date,
 )
-from loaders.sample.extract import Extract
+from loaders.sample.extract import Extract, ethnic_of, report_month_of, unit_code_of
 from loaders.sample.province import NEVER, Month, Province, dates, day, stream
 
 SOURCE = "home_affairs"
@@ -83,7 +82,6 @@ def merit_people(province: Province, month: Month) -> pl.DataFrame:
     died = np.where(province.death[person] <= month.end, province.death[person], NEVER)
     frame = rows.with_columns(
         _unit=pl.Series(province.geography.unit[month.era][place]),
-        _place=pl.Series(place),
         _household=pl.Series(province.household[person]),
         _delivered=pl.Series(province.is_delivered(place, month)),
         _deceased=pl.Series(died < NEVER),
@@ -104,7 +102,7 @@ def merit_people(province: Province, month: Month) -> pl.DataFrame:
     before = (first - dt.timedelta(days=1)).replace(day=1)
     standard = STANDARDS[month.period >= RISE]
     return _person_columns(province, frame).with_columns(
-        report_month=_report_month(month),
+        report_month=report_month_of(month),
         entitled_month=pl.when("_arrears").then(pl.lit(before)).otherwise(pl.lit(first)),
         household_key=_household_key(province, frame),
         amount_vnd=((pl.col("_multiple") * standard / 1000).round() * 1000).cast(pl.Int64),
@@ -188,7 +186,7 @@ def merit_household_review(province: Province, month: Month, people: pl.DataFram
     ).sort("_unit", "_household")
     return frame.with_columns(
         household_key=_household_key(province, frame),
-        unit_code=_code("_unit"),
+        unit_code=unit_code_of("_unit"),
         method_version=pl.lit("PP01-2023" if month.year < 2026 else "PP02-2026"),
         _poor=pl.col("poverty_class") != "KHAC",
     )
@@ -223,7 +221,7 @@ def overseas_workers(province: Province, month: Month) -> pl.DataFrame:
         }
     ).with_columns(departed_on=dates(departed), birth_month=dates(province.birth[people]))
     frame = frame.filter("_delivered").sort("_unit", "_person")
-    return _person_columns(province, frame).with_columns(report_month=_report_month(month))
+    return _person_columns(province, frame).with_columns(report_month=report_month_of(month))
 
 
 # ---------------------------------------------------------------------- gratitude fund
@@ -260,7 +258,7 @@ def gratitude_fund(province: Province, month: Month) -> pl.DataFrame:
     width = pl.col("level_code").replace_strict({"X": 5, "H": 3, "T": 2})
     return (
         frame.with_columns(
-            booked_on=dates(start + (frame["_day"] * (month.end - start + 1)).cast(pl.Int64)),
+            booked_on=dates(start + (frame["_day"].to_numpy() * (month.end - start + 1)).astype(int)),
             amount_vnd=((pl.col("_amount") * season / 10_000).round() * 10_000).cast(pl.Int64),
         )
         .sort("_unit", "booked_on", "_amount")
@@ -334,7 +332,7 @@ def births(province: Province, month: Month) -> pl.DataFrame:
         .sort("_unit", "_person", "_live", descending=[False, False, True])
         .with_columns(
             sex_code=pl.col("_sex").cast(pl.String),
-            residence_unit_code=_code("_unit"),
+            residence_unit_code=unit_code_of("_unit"),
             is_live_birth=pl.col("_live").cast(pl.Int8).cast(pl.String),
         )
     )
@@ -349,8 +347,8 @@ def _person_columns(province: Province, frame: pl.DataFrame) -> pl.DataFrame:
         person_key=province.citizen_number.gather(person),
         full_name=province.full_name.gather(person),
         sex_code=pl.Series(province.sex[person.to_numpy()]).cast(pl.String),
-        ethnic_group_code=_ethnic(province, person),
-        residence_unit_code=_code("_unit"),
+        ethnic_group_code=ethnic_of(province, person),
+        residence_unit_code=unit_code_of("_unit"),
     )
 
 
