@@ -199,11 +199,17 @@ def overseas_workers(province: Province, month: Month) -> pl.DataFrame:
     """Departures of the month; each month is drawn anew, so somebody may leave again later."""
     people = province.living(month)
     age = month.year - province.birth_year[people].astype(int)
-    home = province.household[people]
-    rate = 0.00032 * (1 + 0.012 * month.index)
-    rate = np.where(province.ethnic[home] == "01", rate, rate * 0.6)
-    leaves = province.uniform(f"overseas/{month.period}")[people] < rate
-    people = people[leaves & (age >= 19) & (age <= 45)]
+    people = people[(age >= 19) & (age <= 45)]
+    place = province.place(people, month.end)
+    minority = province.ethnic[province.household[people]] != "01"
+    order = province.uniform(f"overseas/{month.period}")[people] * np.where(minority, 1.6, 1.0)
+    leaving = []
+    for code in month.provinces:
+        inside = np.flatnonzero(province.geography.province[place] == code)
+        # Even in a small sample somebody leaves, or the province would look as if it sent no list.
+        count = max(round(0.0003 * (1 + 0.012 * month.index) * len(inside)), 2)
+        leaving.append(people[inside[np.argsort(order[inside], kind="stable")[:count]]])
+    people = np.sort(np.concatenate(leaving))
     home, place = province.household[people], province.place(people, month.end)
     start = day(month.year, month.number, 1)
     offset = province.uniform("overseas day")[people] * (month.end - start + 1)
@@ -258,7 +264,9 @@ def gratitude_fund(province: Province, month: Month) -> pl.DataFrame:
     width = pl.col("level_code").replace_strict({"X": 5, "H": 3, "T": 2})
     return (
         frame.with_columns(
-            booked_on=dates(start + (frame["_day"].to_numpy() * (month.end - start + 1)).astype(int)),
+            booked_on=dates(
+                start + (frame["_day"].to_numpy() * (month.end - start + 1)).astype(int)
+            ),
             amount_vnd=((pl.col("_amount") * season / 10_000).round() * 10_000).cast(pl.Int64),
         )
         .sort("_unit", "booked_on", "_amount")
@@ -305,9 +313,9 @@ def births(province: Province, month: Month) -> pl.DataFrame:
         {"_person": people, "_registered": registered, "_live": np.ones(len(people), dtype=bool)}
     )
     # A child born dead is nobody later: it takes the day and family of a birth that went well.
-    still = live.filter(
-        pl.Series(province.uniform("stillbirth")[people] < 0.006)
-    ).with_columns(_live=pl.lit(False))
+    still = live.filter(pl.Series(province.uniform("stillbirth")[people] < 0.006)).with_columns(
+        _live=pl.lit(False)
+    )
     rows = pl.concat([live, still])
     person = rows["_person"].to_numpy()
     place = province.place(person, month.end)

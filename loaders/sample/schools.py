@@ -193,7 +193,10 @@ def graduates(province: Province, month: Month) -> pl.DataFrame:
         )
     rows = pl.concat(parts)
     rows = pl.concat(
-        [rows.with_columns(_school=pl.lit("01")), rows.filter("_twice").with_columns(_school=pl.lit("02"))]
+        [
+            rows.with_columns(_school=pl.lit("01")),
+            rows.filter("_twice").with_columns(_school=pl.lit("02")),
+        ]
     )
     person = rows["_person"].to_numpy()
     place = province.place(person, month.end)
@@ -217,9 +220,7 @@ def graduates(province: Province, month: Month) -> pl.DataFrame:
     )
 
 
-def vocational_enrolments(
-    province: Province, month: Month, finished: pl.DataFrame
-) -> pl.DataFrame:
+def vocational_enrolments(province: Province, month: Month, finished: pl.DataFrame) -> pl.DataFrame:
     """Learners who began in the year: graduates in autumn, some twice, and others at any time."""
     once = finished.unique(["_person", "level_code"], maintain_order=True)
     person = once["_person"].to_numpy()

@@ -41,7 +41,9 @@ def cells(province: Province, month: Month, known: dict[str, Known]) -> Iterator
     yield KpiCells("overseas_contract_workers", month.period, 0, count_cells(workers, (), parts))
     if month.quarter:
         raised = [_receipts(known["gratitude_fund"].kept(damaged=d)) for d in (True, False)]
-        yield KpiCells("gratitude_fund_raised", month.quarter, 0, count_cells(raised, (), ["level"]))
+        yield KpiCells(
+            "gratitude_fund_raised", month.quarter, 0, count_cells(raised, (), ["level"])
+        )
     if month.year_label:
         yield KpiCells(
             "merit_household_living_standard",

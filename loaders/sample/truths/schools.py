@@ -29,16 +29,17 @@ def cells(province: Province, month: Month, known: dict[str, Known]) -> Iterator
     recognised = [rows.filter("_recognised") for rows in preschool]
     yield KpiCells("preschool_universalisation_3_5", year, 100, count_cells(recognised, preschool))
     literacy = [rows.filter(pl.col("programme_code") == "XMC") for rows in examined]
-    second = [rows.filter(pl.col("_recognised") & (pl.col("level_code") == "2")) for rows in literacy]
+    second = [
+        rows.filter(pl.col("_recognised") & (pl.col("level_code") == "2")) for rows in literacy
+    ]
     series = "districts" if month.era < 2 else "communes"
     yield KpiCells("literacy_level2_units", year, 100, count_cells(second, literacy), series)
-    finished = [
-        _graduates(province, known["graduates"].kept(damaged=d)) for d in (True, False)
-    ]
+    finished = [_graduates(province, known["graduates"].kept(damaged=d)) for d in (True, False)]
     begun = [
-        known["vocational_enrolments"].kept(damaged=d).group_by("_person").agg(
-            pl.col("_enrolled").max()
-        )
+        known["vocational_enrolments"]
+        .kept(damaged=d)
+        .group_by("_person")
+        .agg(pl.col("_enrolled").max())
         for d in (True, False)
     ]
     for level in ("THCS", "THPT"):
