@@ -22,6 +22,7 @@ from dags.wiring import (
     PERIOD_FORMAT,
     RETRY_POLICY,
     dag_arguments,
+    due_or_skip,
     end_as,
     finish,
     intake_asset,
@@ -56,7 +57,9 @@ def intake(dataset: Dataset) -> Any:
     def land() -> dict[str, Any]:
         from loaders.stages.land import land as stage
 
-        record = stage(dataset.source, dataset.name, **period_and_run())
+        due = period_and_run()
+        due["period"] = due_or_skip(dataset.period_in(due["period"]))
+        record = stage(dataset.source, dataset.name, **due)
         if record.status == "missing":
             wait_or_skip(record.reason)
         return finish(record)

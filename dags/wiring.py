@@ -102,6 +102,17 @@ def period_and_run() -> dict[str, str]:
     return {"period": run.partition_key, "run_id": run_name()}
 
 
+def due_or_skip(period: str | None) -> str:
+    """The period of a dataset that is due with the run's month.
+
+    Raises:
+        AirflowSkipException: nothing is due: its quarter or year ends with another month.
+    """
+    if period is None:
+        raise AirflowSkipException("nothing is due with this month")
+    return period
+
+
 def run_name() -> str:
     """`dag_id/run_id`: what receipts and releases keep to find the run again."""
     run = get_current_context()["dag_run"]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from loaders.contracts.model import Column, Dataset
+from loaders.periods import start_of
 from loaders.privacy import Pseudonymiser
 from loaders.readers.base import ROW_NUMBER, SHEET, ReaderError, TextBatch
 
@@ -155,8 +156,7 @@ class Conformer:
         if column.maximum is not None:
             rules.append((parsed.cast(pl.Float64, strict=False) > column.maximum, "contract.range"))
         if column.name == self.dataset.extension.period_column:
-            year, month = map(int, self.period.split("-"))
-            rules.append((parsed != pl.date(year, month, 1), "contract.period"))
+            rules.append((parsed != pl.lit(start_of(self.period)), "contract.period"))
         if column.extension.citizen_number:
             rules.append((~self._citizen_number_agrees(column), "contract.citizen_number"))
         error = pl.lit(None, dtype=pl.String)
@@ -182,13 +182,12 @@ class Conformer:
         return agrees
 
     def _check_period(self, checked: pl.DataFrame) -> None:
-        """A whole file of another month is refused; single rows of one are quarantined."""
+        """A whole file of another period is refused; single rows of one are quarantined."""
         name = self.dataset.extension.period_column
         if name is None or self._period_seen:
             return
         stated = checked.get_column(PARSED + name).drop_nulls()
-        own = stated.dt.strftime("%Y-%m") == self.period
-        if stated.len() and not own.any():
+        if stated.len() and not (stated == start_of(self.period)).any():
             found = ", ".join(sorted(set(stated.dt.strftime("%Y-%m").head(1000))))
             raise ReaderError(
                 f"the rows are of {found}, the delivery is for {self.period} "

@@ -1,62 +1,204 @@
 {#-
-    What the KPI models share: the list of computed KPIs, the rows per breakdown, and the
-    replacement of months.
+    What the KPI models share: the list of computed KPIs, the units for which a KPI is known, the
+    rows per breakdown, and the replacement of months.
 -#}
 
 {#-
-    Every KPI that is computed from records. `inputs` are the datasets behind it: a figure is
-    provisional when one of them is. `form`: rate = numerator * scale / denominator,
-    count = numerator.
+    Every KPI that is computed from records, by domain. Of each:
+    `form`       rate = numerator * scale / denominator, count = numerator;
+    `frequency`  month (default), quarter or year: the kind of its periods;
+    `inputs`     datasets without which it is unknown; a figure is provisional when one of them
+                 is, and the last one gives the vintage of the denominator;
+    `denominator_id`  what the denominator is;
+    `level`      commune (default); province: only the old provinces have figures;
+    `is_denominator_of_province`  the denominator exists for old provinces only.
 -#}
 {% macro computed_kpis() %}
-    {% set population = 'statistics_office__commune_population' %}
-    {% set staff = ['health__staff', 'health__facilities', population] %}
-    {% set pupils = ['education__pupils', population] %}
-    {{ return({
-        'doctors_per_10k': {'form': 'rate', 'inputs': staff},
-        'health_insurance_coverage': {
-            'form': 'rate',
-            'inputs': ['social_insurance__health_insurance_members', population],
-        },
-        'hospital_beds_per_10k': {'form': 'rate', 'inputs': ['health__facilities', population]},
-        'net_enrolment_lower_secondary': {'form': 'rate', 'inputs': pupils},
-        'net_enrolment_primary': {'form': 'rate', 'inputs': pupils},
-        'net_enrolment_upper_secondary': {'form': 'rate', 'inputs': pupils},
-        'nurses_per_10k': {'form': 'rate', 'inputs': staff},
-        'pharmacists_per_10k': {'form': 'rate', 'inputs': staff},
-        'temporary_houses_remaining': {'form': 'count', 'inputs': ['housing__temporary_houses']},
-    }) }}
+    {% set kpis = {} %}
+    {% do kpis.update(kpis_core()) %}
+    {{ return(kpis) }}
+{% endmacro %}
+
+{#- month, quarter or year: the kind of a dataset's periods; the domains list those not monthly. -#}
+{% macro dataset_frequency(dataset) %}
+    {% set frequencies = {} %}
+    {{ return(frequencies.get(dataset, 'month')) }}
+{% endmacro %}
+
+{#- Datasets that some computed KPI needs. -#}
+{% macro kpi_inputs() %}
+    {% set inputs = [] %}
+    {% for kpi in computed_kpis().values() %}
+        {% for dataset in kpi.inputs if dataset not in inputs %}{% do inputs.append(dataset) %}{% endfor %}
+    {% endfor %}
+    {{ return(inputs | sort) }}
 {% endmacro %}
 
 {#-
-    The tall KPI rows from a relation `cells` (period, unit_code, breakdown columns, data_label,
-    numerator, denominator, contributors, denominator_vintage): the total of each commune and one
-    row per value of each breakdown. Numerators and denominators are added.
+    The period of a KPI to which an input of another frequency belongs, as SQL over the input's
+    own period: the list of December closes the year. An annual input of a monthly KPI has no one
+    such period and is joined to the months it holds for.
+-#}
+{% macro kpi_period(kpi, dataset, column='period') -%}
+    {%- set wanted, given = kpi.get('frequency', 'month'), dataset_frequency(dataset) -%}
+    {%- if wanted == given -%} {{ column }}
+    {%- elif (wanted, given) == ('year', 'month') -%} {{ year_of_december(column) }}
+    {%- elif (wanted, given) == ('quarter', 'month') -%} {{ quarter_ended_by(column) }}
+    {%- elif (wanted, given) == ('month', 'year') -%} months.period
+    {%- else -%}
+        {{ exceptions.raise_compiler_error(dataset ~ ' is delivered by ' ~ given ~ ', not by ' ~ wanted) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#-
+    Units for which every input of a KPI was delivered: no row there means none, not unknown.
+    Columns: period, unit_code, data_label, denominator_vintage.
+-#}
+{% macro kpi_scope(kpi) %}
+    select
+        period,
+        unit_code,
+        max(data_label) as data_label,
+        max(batch_id) filter (where dataset = '{{ kpi.inputs[-1] }}') as denominator_vintage
+    from (
+        {%- for dataset in kpi.inputs %}
+        select
+            units.dataset,
+            {{ kpi_period(kpi, dataset, 'units.period') }} as period,
+            units.unit_code,
+            units.data_label,
+            units.batch_id
+        from {{ ref('int_delivery__units') }} as units
+        {%- if kpi.get('frequency', 'month') == 'month' and dataset_frequency(dataset) == 'year' %}
+        inner join (
+            {%- for month in computed_months() %}
+            select '{{ month }}' as period
+            {%- if not loop.last %} union all {% endif %}
+            {%- else %}
+            select null::text as period
+            {%- endfor %}
+        ) as months on units.period = {{ latest_full_year('months.period') }}
+        {%- endif %}
+        where units.dataset = '{{ dataset }}'
+        {%- if not loop.last %}
+
+        union all
+        {%- endif %}
+        {%- endfor %}
+    ) as inputs
+    where {{ is_computed_period() }}
+    group by period, unit_code
+    having count(distinct dataset) = {{ kpi.inputs | length }}
+{%- endmacro %}
+
+{#-
+    The end of a KPI model. It needs the relations `numerator` (period, unit_code, breakdown
+    columns, numerator, contributors) and `denominator` (the same with denominator), both with
+    `series` where the KPI has several; it gives the tall rows: the total of each unit and one row
+    per value of each breakdown. Numerators and denominators are added.
+
+    series: the names of the series, of which every commune then has a total, or true.
     Plain unions, not grouping sets: those do not run over distributed tables.
 -#}
-{% macro kpi_rows(kpi_id, cells, denominator_id, breakdowns=[]) %}
+{% macro kpi_final(kpi_id, breakdowns=[], series=false, denominator=true) -%}
+    {%- set kpi = computed_kpis()[kpi_id] -%}
+    {%- set has_series_list = series is sequence -%}
+scope as (
+    {{- kpi_scope(kpi) }}
+),
+
+counted as (
+    select
+        period,
+        unit_code,
+        {{ 'series' if series else "'total'::text as series" }},
+        {% for breakdown in breakdowns %}{{ breakdown }},
+        {% endfor %}numerator,
+        null::numeric as denominator,
+        contributors
+    from numerator
+    {%- if denominator %}
+
+    union all
+
+    select
+        period,
+        unit_code,
+        {{ 'series' if series else "'total'::text as series" }},
+        {% for breakdown in breakdowns %}{{ breakdown }},
+        {% endfor %}0 as numerator,
+        denominator,
+        0 as contributors
+    from denominator
+    {%- endif %}
+    {%- if not series or has_series_list %}
+    {%- for name in series or ['total'] %}
+
+    union all
+
+    -- A unit without anybody keeps its total.
+    select
+        period,
+        unit_code,
+        '{{ name }}' as series,
+        {% for breakdown in breakdowns %}null as {{ breakdown }},
+        {% endfor %}0 as numerator,
+        null as denominator,
+        0 as contributors
+    from scope
+    where length(unit_code) = {{ 2 if kpi.get('level') == 'province' else 5 }}
+    {%- endfor %}
+    {%- endif %}
+),
+
+final as (
     {%- for breakdown in ['total'] + breakdowns %}
     select
         '{{ kpi_id }}'::text as kpi_id,
-        max(data_label) as data_label,
-        'total'::text as series,
-        period,
-        unit_code,
+        max(scope.data_label) as data_label,
+        counted.series,
+        counted.period,
+        counted.unit_code,
         '{{ breakdown }}'::text as breakdown,
-        {{ "'total'::text" if breakdown == 'total' else breakdown }} as breakdown_value,
-        sum(numerator)::numeric as numerator,
-        sum(denominator)::numeric as denominator,
-        sum(contributors)::bigint as contributors,
-        '{{ denominator_id }}'::text as denominator_id,
-        max(denominator_vintage) as denominator_vintage
-    from {{ cells }}
-    group by period, unit_code{{ '' if breakdown == 'total' else ', ' ~ breakdown }}
+        {{ "'total'::text" if breakdown == 'total' else 'counted.' ~ breakdown }} as breakdown_value,
+        sum(counted.numerator)::numeric as numerator,
+        {% if kpi.get('is_denominator_of_province') or not denominator -%}
+        sum(counted.denominator)::numeric as denominator,
+        {%- else -%}
+        coalesce(sum(counted.denominator), 0)::numeric as denominator,
+        {%- endif %}
+        sum(counted.contributors)::bigint as contributors,
+        '{{ kpi.denominator_id }}'::text as denominator_id,
+        max(scope.denominator_vintage) as denominator_vintage
+    from counted
+    inner join scope
+        on
+            counted.period = scope.period
+            and counted.unit_code = scope.unit_code
+    {%- if breakdown != 'total' %}
+    where counted.{{ breakdown }} is not null
+    {%- endif %}
+    group by
+        counted.series,
+        counted.period,
+        counted.unit_code{{ '' if breakdown == 'total' else ', counted.' ~ breakdown }}
     {%- if not loop.last %}
 
     union all
     {% endif %}
     {%- endfor %}
-{% endmacro %}
+)
+
+select * from final
+{%- endmacro %}
+
+{#- KPIs whose denominator exists for old provinces only, as a SQL list. -#}
+{% macro kpis_with_denominator_of_province() -%}
+    ''
+    {%- for kpi_id, kpi in computed_kpis().items() if kpi.get('is_denominator_of_province') -%}
+        , '{{ kpi_id }}'
+    {%- endfor -%}
+{%- endmacro %}
 
 {#- Age in whole years to the age group shown in the reports. -#}
 {% macro age_group(age) -%}

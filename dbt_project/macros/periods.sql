@@ -9,26 +9,81 @@
     {{ month }}
 {%- endmacro %}
 
-{#- The release month as a SQL literal. -#}
-{% macro as_of_period() -%}
+{#- The release month as a SQL literal; for another kind its latest period that has ended by then. -#}
+{% macro as_of_period(kind='month') -%}
     {%- set today = run_started_at.astimezone(modules.pytz.timezone('Asia/Ho_Chi_Minh')) -%}
-    '{{ checked_month(var("as_of_period") or today.strftime("%Y-%m"), "as_of_period") }}'
+    {%- set month = checked_month(var("as_of_period") or today.strftime("%Y-%m"), "as_of_period") -%}
+    {%- set year, number = month[:4] | int, month[5:] | int -%}
+    {%- if kind == 'month' -%}
+        '{{ month }}'
+    {%- elif kind == 'quarter' -%}
+        '{{ year if number >= 3 else year - 1 }}-Q{{ number // 3 or 4 }}'
+    {%- else -%}
+        '{{ year if number == 12 else year - 1 }}'
+    {%- endif -%}
 {%- endmacro %}
 
-{#- True for the months that this build computes. -#}
-{% macro is_computed_period(column='period') -%}
+{#- The months that this build computes, checked. -#}
+{% macro computed_months() -%}
     {%- set months = var('periods') -%}
     {%- if months is string or months is not sequence -%}
         {{ exceptions.raise_compiler_error('periods: a list of months is needed') }}
     {%- endif -%}
-    {%- if months -%}
+    {%- set checked = [] -%}
+    {%- for month in months -%}
+        {%- do checked.append(checked_month(month, 'periods')) -%}
+    {%- endfor -%}
+    {{ return(checked) }}
+{%- endmacro %}
+
+{#- True for the months that this build computes, and for the quarters and years that they end. -#}
+{% macro is_computed_period(column='period') -%}
+    {%- set periods = [] -%}
+    {%- for month in computed_months() -%}
+        {%- set year, number = month[:4], month[5:] | int -%}
+        {%- do periods.append(month) -%}
+        {%- if number % 3 == 0 -%}{%- do periods.append(year ~ '-Q' ~ number // 3) -%}{%- endif -%}
+        {%- if number == 12 -%}{%- do periods.append(year) -%}{%- endif -%}
+    {%- endfor -%}
+    {%- if periods -%}
         {{ column }} in (
-            {%- for month in months %}'{{ checked_month(month, "periods") }}'
-            {%- if not loop.last %}, {% endif %}{% endfor -%}
+            {%- for period in periods %}'{{ period }}'{% if not loop.last %}, {% endif %}{% endfor -%}
         )
     {%- else -%}
         false
     {%- endif -%}
+{%- endmacro %}
+
+{#- The month that ends a period, which is the month in which it is delivered and computed. -#}
+{% macro last_month(column) -%}
+    case {{ period_kind(column) }}
+        when 'year' then {{ column }} || '-12'
+        when 'quarter' then
+            left({{ column }}, 5) || lpad((right({{ column }}, 1)::integer * 3)::text, 2, '0')
+        when 'month' then {{ column }}
+        when 'school_year' then right({{ column }}, 4) || '-08'
+    end
+{%- endmacro %}
+
+{#- "2025" for 2025-12, NULL for other months: which year a month's list closes. -#}
+{% macro year_of_december(column) -%}
+    case when right({{ column }}, 2) = '12' then left({{ column }}, 4) end
+{%- endmacro %}
+
+{#- "2025-Q2" for 2025-06, NULL for months that end no quarter. -#}
+{% macro quarter_ended_by(column) -%}
+    case
+        when right({{ column }}, 2)::integer % 3 = 0
+            then left({{ column }}, 5) || 'Q' || right({{ column }}, 2)::integer / 3
+    end
+{%- endmacro %}
+
+{#- The latest year that is over by the end of a month: "2024" for 2025-07, "2025" for 2025-12. -#}
+{% macro latest_full_year(column) -%}
+    case
+        when right({{ column }}, 2) = '12' then left({{ column }}, 4)
+        else (left({{ column }}, 4)::integer - 1)::text
+    end
 {%- endmacro %}
 
 {#- Last day of a month. -#}

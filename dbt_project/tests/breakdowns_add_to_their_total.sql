@@ -29,4 +29,8 @@ inner join grouped as total
         and total.breakdown = 'total'
 where
     parts.numerator is distinct from total.numerator
-    or parts.denominator is distinct from total.denominator
+    or (
+        parts.denominator is distinct from total.denominator
+        -- The zones of a province have no denominator where only the province has one.
+        and parts.kpi_id not in ({{ kpis_with_denominator_of_province() }})
+    )

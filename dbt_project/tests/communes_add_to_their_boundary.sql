@@ -37,8 +37,22 @@ where
     wholes.unit_level = 'boundary'
     -- Communes have no such breakdown: it is a property of theirs.
     and wholes.breakdown not in ('urban_rural', 'zone')
+    -- Some figures are delivered for a district or an old province as one, without communes.
+    and exists (
+        select 1
+        from communes as parts
+        where
+            parts.kpi_id = wholes.kpi_id
+            and parts.data_label = wholes.data_label
+            and parts.series = wholes.series
+            and parts.period = wholes.period
+            and parts.boundary = wholes.boundary
+    )
     and (
         wholes.numerator is distinct from communes.numerator
-        or wholes.denominator is distinct from communes.denominator
+        or (
+            wholes.denominator is distinct from communes.denominator
+            and wholes.kpi_id not in ({{ kpis_with_denominator_of_province() }})
+        )
         or wholes.contributors is distinct from communes.contributors
     )

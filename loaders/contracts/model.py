@@ -21,6 +21,8 @@ import yaml
 from open_data_contract_standard.model import OpenDataContractStandard, SchemaObject, SchemaProperty
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from loaders.periods import Frequency, check_period, months_of, period_in
+
 CONTRACTS_DIR = Path(__file__).parent
 EXTENSION = "nq42"
 CLASSIFICATIONS = ("identifier", "quasi", "sensitive", "open")
@@ -62,10 +64,19 @@ class Named(_Strict):
 
 
 class Schedule(_Strict):
-    """When a delivery is due: by day ``due_day`` of the month after the period."""
+    """When a delivery is due: by day ``due_day`` of the month after the period.
 
-    frequency: Literal["monthly"]
+    ``first_period``: nothing is expected before it, such as a benefit that a law brought in.
+    """
+
+    frequency: Frequency
     due_day: int = Field(ge=1, le=28)
+    first_period: str | None = None
+
+    @field_validator("first_period")
+    @classmethod
+    def _is_period(cls, period: str | None) -> str | None:
+        return check_period(period) if period is not None else None
 
 
 class SourceExtension(_Strict):
@@ -178,10 +189,11 @@ class Column:
         return LOGICAL_TYPES[self.logical_type]
 
     def header(self, period: str) -> str | None:
-        """Header of the column in the file of ``period`` (YYYY-MM); None where it is absent."""
+        """Header of the column in the file of ``period``; None where it is absent."""
         current: str | None = self.extension.header
+        last_month = months_of(period)[1]
         for layout in self.extension.layouts:
-            if period >= layout.valid_from:
+            if last_month >= layout.valid_from:
                 current = layout.header
         return current
 
@@ -204,6 +216,14 @@ class Dataset:
     @property
     def raw_table(self) -> str:
         return f"{self.source}__{self.name}"
+
+    def period_in(self, month: str) -> str | None:
+        """The period that is delivered with ``month``; None when nothing is due."""
+        schedule = self.extension.schedule
+        period = period_in(schedule.frequency, month)
+        if period and schedule.first_period and period < schedule.first_period:
+            return None
+        return period
 
     @property
     def loaded_columns(self) -> tuple[Column, ...]:

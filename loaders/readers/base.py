@@ -41,7 +41,7 @@ class TextBatch:
 class Table:
     """A file opened by a reader.
 
-    ``stated_period`` is the month (YYYY-MM) that a title row states, None where the layout has
+    ``stated_period`` is the period that a title row states, None where the layout has
     none. ``stated_rows`` is the number of rows that the file itself claims in its footer; it is
     known only after the last batch.
     """

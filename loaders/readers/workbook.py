@@ -35,13 +35,14 @@ def read_xlsx(
         sheet: name of the sheet that holds the list.
         header_rows: 1-based rows of the header; two levels are joined as "Top | Sub".
         data_row: first row of data.
-        period_cell: cell of the title row that states the month, such as "A3".
-        period_pattern: expression with the groups ``month`` and ``year``.
+        period_cell: cell of the title row that states the period, such as "A3".
+        period_pattern: expression with the group ``year`` and, for months and quarters, the group
+            ``month`` or ``quarter``.
         footer_pattern: what the first filled cell after the data begins with; a list without
             its footer is truncated and refused.
 
     Raises:
-        ReaderError: not a workbook, no such sheet, no month in the title, no footer.
+        ReaderError: not a workbook, no such sheet, no period in the title, no footer.
     """
     try:
         workbook = CalamineWorkbook.from_path(path)
@@ -126,8 +127,13 @@ def _stated_period(head: list[list[Any]], cell: str, pattern: str) -> str:
     text = (_text(row[column - 1]) if column <= len(row) else None) or ""
     found = re.search(pattern, text)
     if found is None:
-        raise ReaderError(f"cell {cell} states no month (found {text!r}); ask for a corrected file")
-    return f"{int(found['year']):04d}-{int(found['month']):02d}"
+        raise ReaderError(
+            f"cell {cell} states no period (found {text!r}); ask for a corrected file"
+        )
+    year, parts = f"{int(found['year']):04d}", found.groupdict()
+    if parts.get("month"):
+        return f"{year}-{int(parts['month']):02d}"
+    return f"{year}-Q{int(parts['quarter'])}" if parts.get("quarter") else year
 
 
 def _batches(

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from loaders.contracts.model import Contract, Dataset, get_contract
+from loaders.contracts.model import Dataset, get_contract
 from loaders.log import get_logger
-from loaders.sample import agencies
+from loaders.sample import agencies, defects
 from loaders.sample.defects import Defect, damage
+from loaders.sample.extract import Extract
 from loaders.sample.files import to_text, write_file, write_side_car
 from loaders.sample.geography import SEEDS_DIR, SampleError, read_geography
-from loaders.sample.health import Health
 from loaders.sample.province import Month, Province
-from loaders.sample.truth import Known, truth_rows, write_truth
+from loaders.sample.truths import core
+from loaders.sample.truths.base import Known, truth_rows, write_truth
 
 REAL_DIR = Path(__file__).parent / "real"
-#: The source whose published tables are real; only its commune population is invented.
+#: The tables that the statistics office really published.
 STATISTICS = "statistics_office"
+PUBLISHED = ("population_area", "population_by_sex_residence", "published_indicators")
+#: Who writes the extracts, who knows the answers, and what is damaged in each dataset.
+DOMAINS = (agencies,)
+TRUTHS = (core,)
+KINDS = defects.KINDS
 SAMPLE_NOTE = "Dữ liệu mẫu, người và số liệu không có thật / Sample data, nobody in it is real"
 REAL_NOTE = "Số liệu đã công bố / Published figures"
 
@@ -77,69 +82,55 @@ def generate(
         raise SampleError(f"defect share {defect_share}: give a number from 0 to 0.05")
     calendar = [Month(period) for period in sorted(set(months))]
     province = Province(read_geography(seeds), scale, seed)
-    health = Health(province)
     written: list[GeneratedFile] = []
     truth: list[dict] = []
-    defects: list[tuple[GeneratedFile, Defect]] = []
+    damages: list[tuple[GeneratedFile, Defect]] = []
     for month in calendar:
         known: dict[str, Known] = {}
-        for source, name, records in _records(province, health, month):
-            contract = get_contract(source)
-            dataset = contract.dataset(name)
-            file, lost, found = _write(
-                contract, dataset, province, month, records, inbox, data_label, defect_share
-            )
-            written.append(file)
-            defects += [(file, defect) for defect in found]
-            if truth_dir is not None:
-                known[name] = Known(_for_truth(records), lost)
+        for domain in DOMAINS:
+            for extract in domain.extracts(province, month):
+                file, lost, found = _write(
+                    extract, province, month, inbox, data_label, defect_share
+                )
+                written.append(file)
+                damages += [(file, defect) for defect in found]
+                if truth_dir is not None:
+                    known[extract.dataset] = Known(_for_truth(extract.frame), lost)
         if truth_dir is not None:
-            truth += truth_rows(province.geography, month, known)
+            for answers in TRUTHS:
+                cells = answers.cells(province, month, known)
+                truth += truth_rows(province.geography, month, cells)
         written += _copy_real(month, inbox)
     if truth_dir is not None:
         truth_dir.mkdir(parents=True, exist_ok=True)
         write_truth(truth_dir / "truth.csv", truth)
-        _write_defects(truth_dir / "defects.csv", defects)
+        _write_defects(truth_dir / "defects.csv", damages)
     return written
 
 
-def _records(
-    province: Province, health: Health, month: Month
-) -> Iterator[tuple[str, str, pl.DataFrame]]:
-    """Source, dataset and undamaged records of each invented extract."""
-    cards = agencies.health_insurance_members(province, month, health.station_codes)
-    yield "social_insurance", "health_insurance_members", cards
-    del cards
-    # Only newly licensed places without staff are damaged: see Health.
-    facilities = health.facilities_of(month).with_columns(_may_break=~pl.col("_has_staff"))
-    yield "health", "facilities", facilities
-    yield "health", "staff", health.staff_of(month)
-    pupils = agencies.pupils(province, month)
-    yield "education", "pupils", pupils.with_columns(_has_grade=pl.col("grade").is_not_null())
-    yield "housing", "temporary_houses", agencies.temporary_houses(province, month)
-    yield STATISTICS, "commune_population", agencies.commune_population(province, month)
-
-
 def _write(
-    contract: Contract,
-    dataset: Dataset,
+    extract: Extract,
     province: Province,
     month: Month,
-    records: pl.DataFrame,
     inbox: Path,
     data_label: str,
     share: float,
 ) -> tuple[GeneratedFile, np.ndarray, list[Defect]]:
+    contract = get_contract(extract.source)
+    dataset = contract.dataset(extract.dataset)
     outdated = province.geography.outdated[month.era]
-    text = to_text(dataset, month.period, records)
-    text, lost, found = damage(dataset, month, text, records, outdated, share, province.seed)
-    path = inbox / dataset.source / month.period / _file_name(dataset, month)
-    write_file(contract, dataset, month, text, path)
+    text = to_text(dataset, extract.period, extract.frame)
+    text, lost, found = damage(
+        dataset, month, text, extract.frame, outdated, share, province.seed,
+        KINDS.get(extract.dataset, []),
+    )  # fmt: skip
+    path = inbox / dataset.source / extract.period / _file_name(dataset, extract.period)
+    write_file(contract, dataset, extract.period, text, path)
     write_side_car(path, data_label, SAMPLE_NOTE, text.height)
     file = GeneratedFile(
         source=dataset.source,
         dataset=dataset.name,
-        period=month.period,
+        period=extract.period,
         path=path,
         rows=text.height,
         defects=len(found),
@@ -148,9 +139,9 @@ def _write(
     return file, lost, found
 
 
-def _file_name(dataset: Dataset, month: Month) -> str:
+def _file_name(dataset: Dataset, period: str) -> str:
     pattern: str = dataset.extension.connector.options["pattern"]
-    return pattern.format(yyyymm=month.period.replace("-", ""), period=month.period)
+    return pattern.format(yyyymm=period.replace("-", ""), period=period)
 
 
 def _for_truth(records: pl.DataFrame) -> pl.DataFrame:
@@ -165,10 +156,9 @@ def _for_truth(records: pl.DataFrame) -> pl.DataFrame:
 def _copy_real(month: Month, inbox: Path) -> list[GeneratedFile]:
     """The published tables of the statistics office, as shipped with the project."""
     copied = []
-    for dataset in get_contract(STATISTICS).datasets:
-        if dataset.name == "commune_population":
-            continue
-        name = _file_name(dataset, month)
+    for name in PUBLISHED:
+        dataset = get_contract(STATISTICS).dataset(name)
+        name = _file_name(dataset, month.period)
         source = REAL_DIR / STATISTICS / name
         if not source.is_file():
             get_logger().error(
@@ -189,10 +179,10 @@ def _copy_real(month: Month, inbox: Path) -> list[GeneratedFile]:
     return copied
 
 
-def _write_defects(path: Path, defects: list[tuple[GeneratedFile, Defect]]) -> None:
+def _write_defects(path: Path, damages: list[tuple[GeneratedFile, Defect]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["source", "dataset", "period", "file", "row_number", "kind", "rule"])
-        for file, defect in defects:
+        for file, defect in damages:
             place = [file.source, file.dataset, file.period, file.path.name]
             writer.writerow([*place, defect.row_number, defect.kind, defect.rule])

@@ -6,11 +6,13 @@ of the contract; columns that begin with ``_`` are for the truth only and are ne
 
 from __future__ import annotations
 
-import datetime as dt
+from collections.abc import Iterator
 
 import numpy as np
 import polars as pl
 
+from loaders.sample.extract import Extract, ethnic_of, report_month_of, unit_code_of
+from loaders.sample.health import health_of
 from loaders.sample.province import NEVER, Month, Province, dates, day
 
 #: Insured share in January 2024 and its rise per month: (age up to, share, rise).
@@ -32,6 +34,24 @@ ELSEWHERE_CARDS = ("01", "48", "79")
 ENROLLED = {1: (0.999, 0.0), 2: (0.975, 0.002), 3: (0.715, 0.006)}
 
 
+def extracts(province: Province, month: Month) -> Iterator[Extract]:
+    """Health insurance, facilities and staff, pupils, temporary houses, population."""
+    health = health_of(province)
+    cards = health_insurance_members(province, month, health.station_codes)
+    yield Extract("social_insurance", "health_insurance_members", month.period, cards)
+    del cards
+    # Only newly licensed places without staff are damaged: see Health.
+    facilities = health.facilities_of(month).with_columns(_may_break=~pl.col("_has_staff"))
+    yield Extract("health", "facilities", month.period, facilities)
+    yield Extract("health", "staff", month.period, health.staff_of(month))
+    learners = pupils(province, month).with_columns(_has_grade=pl.col("grade").is_not_null())
+    yield Extract("education", "pupils", month.period, learners)
+    houses = temporary_houses(province, month)
+    yield Extract("housing", "temporary_houses", month.period, houses)
+    population = commune_population(province, month)
+    yield Extract("statistics_office", "commune_population", month.period, population)
+
+
 def commune_population(province: Province, month: Month) -> pl.DataFrame:
     """Residents by commune, sex and year of birth."""
     people = province.living(month)
@@ -47,8 +67,8 @@ def commune_population(province: Province, month: Month) -> pl.DataFrame:
     keys = ["_unit", "_sex", "birth_year"]
     counted = frame.filter("_delivered").group_by(keys).agg(population=pl.len().cast(pl.Int64))
     return counted.sort(keys).with_columns(
-        report_month=_report_month(month),
-        unit_code=_code("_unit"),
+        report_month=report_month_of(month),
+        unit_code=unit_code_of("_unit"),
         sex_code=pl.col("_sex").cast(pl.String),
     )
 
@@ -106,13 +126,13 @@ def _member_columns(
     elsewhere = pl.col("_issuer").is_in(list(ELSEWHERE_CARDS))
     stations = station_codes.gather(frame["_station"])
     return frame.with_columns(
-        report_month=_report_month(month),
+        report_month=report_month_of(month),
         person_key=province.citizen_number.gather(person),
         social_insurance_key=insurance,
         full_name=province.full_name.gather(person),
         sex_code=pl.col("_sex").cast(pl.String),
-        ethnic_group_code=_ethnic(province, person),
-        residence_unit_code=_code("_unit"),
+        ethnic_group_code=ethnic_of(province, person),
+        residence_unit_code=unit_code_of("_unit"),
         card_key=pl.concat_str(pl.col("_object"), digit, pl.col("_issuer"), insurance),
         registered_facility_code=pl.when(elsewhere)
         .then(pl.col("_issuer") + "001")
@@ -306,14 +326,14 @@ def _pupil_columns(province: Province, month: Month, frame: pl.DataFrame) -> pl.
         pl.String
     ).str.zfill(2)
     return frame.with_columns(
-        report_month=_report_month(month),
+        report_month=report_month_of(month),
         school_year=pl.lit(f"{first_year}-{first_year + 1}"),
         person_key=province.citizen_number.gather(frame["_person"]),
         pupil_key=code + pl.col("_person").cast(pl.String).str.zfill(10),
         full_name=province.full_name.gather(frame["_person"]),
         sex_code=pl.col("_sex").cast(pl.String),
-        ethnic_group_code=_ethnic(province, frame["_person"]),
-        residence_unit_code=_code("_unit"),
+        ethnic_group_code=ethnic_of(province, frame["_person"]),
+        residence_unit_code=unit_code_of("_unit"),
         school_code=pl.when(pl.col("_away"))
         .then(pl.lit("4820194") + number)
         .otherwise(code + commune + number),
@@ -350,21 +370,9 @@ def temporary_houses(province: Province, month: Month) -> pl.DataFrame:
         frame.filter("_delivered")
         .sort("_unit", "_household", "_line")
         .with_columns(
-            unit_code=_code("_unit"),
+            unit_code=unit_code_of("_unit"),
             address=pl.format(
                 "Thôn {}, tổ {}", 1 + pl.col("_household") % 9, 1 + pl.col("_household") % 4
             ),
         )
     )
-
-
-def _report_month(month: Month) -> pl.Expr:
-    return pl.lit(dt.date(month.year, month.number, 1))
-
-
-def _code(column: str) -> pl.Expr:
-    return pl.col(column).cast(pl.String).str.zfill(5)
-
-
-def _ethnic(province: Province, person: pl.Series) -> pl.Series:
-    return pl.Series(province.ethnic).gather(province.household[person.to_numpy()])

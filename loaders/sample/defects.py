@@ -54,7 +54,9 @@ class Defect:
     rule: str
 
 
-def _set(column: str, value: str | None) -> Callable[[Row, Context], None]:
+def set_to(column: str, value: str | None) -> Callable[[Row, Context], None]:
+    """A change that writes one value into one column."""
+
     def change(row: Row, _: Context) -> None:
         row[column] = value
 
@@ -70,7 +72,8 @@ def _other_sex(row: Row, _: Context) -> None:
     row["person_key"] = number[:3] + str(int(number[3]) ^ 1) + number[4:]
 
 
-def _written_date(context: Context, column: str, year: int, month: int, number: int) -> str:
+def written_date(context: Context, column: str, year: int, month: int, number: int) -> str:
+    """A date, also an impossible one, in the format of the column."""
     written = context.format_of(column)
     for mark, value in (("%Y", f"{year:04d}"), ("%m", f"{month:02d}"), ("%d", f"{number:02d}")):
         written = written.replace(mark, value)
@@ -79,11 +82,11 @@ def _written_date(context: Context, column: str, year: int, month: int, number: 
 
 def _birth_on_31_february(row: Row, context: Context) -> None:
     year = _birth_year(row)
-    row["birth_month"] = _written_date(context, "birth_month", year, 2, 31)
+    row["birth_month"] = written_date(context, "birth_month", year, 2, 31)
 
 
 def _start_on_31_february(row: Row, context: Context) -> None:
-    row["started_on"] = _written_date(context, "started_on", context.month.year, 2, 31)
+    row["started_on"] = written_date(context, "started_on", context.month.year, 2, 31)
 
 
 def _birth_year(row: Row) -> int:
@@ -96,7 +99,7 @@ def _born_in(row: Row, context: Context, year: int) -> None:
     number = str(row["person_key"])
     digit = (year - 1900) // 100 * 2 + int(number[3]) % 2
     row["person_key"] = f"{number[:3]}{digit}{year % 100:02d}{number[6:]}"
-    row["birth_month"] = _written_date(context, "birth_month", year, 6, 15)
+    row["birth_month"] = written_date(context, "birth_month", year, 6, 15)
 
 
 def _born_in_the_future(row: Row, context: Context) -> None:
@@ -120,12 +123,12 @@ def _card_too_short(row: Row, _: Context) -> None:
 
 
 def _swap_dates(row: Row, context: Context) -> None:
-    row["valid_to"] = _written_date(context, "valid_to", context.month.year - 9, 12, 31)
-    row["valid_from"] = _written_date(context, "valid_from", context.month.year, 1, 1)
+    row["valid_to"] = written_date(context, "valid_to", context.month.year - 9, 12, 31)
+    row["valid_from"] = written_date(context, "valid_from", context.month.year, 1, 1)
 
 
 def _completed_too_early(row: Row, context: Context) -> None:
-    row["completed_on"] = _written_date(context, "completed_on", 2019, 5, 20)
+    row["completed_on"] = written_date(context, "completed_on", 2019, 5, 20)
 
 
 def _grade_outside_level(row: Row, _: Context) -> None:
@@ -136,73 +139,76 @@ def _nothing(_: Row, __: Context) -> None:
     return None
 
 
-def _common(future_rule: str | None) -> list[Kind]:
+def citizen_kinds(future_rule: str | None) -> list[Kind]:
+    """Damage of person columns; ``future_rule`` None where the file has the number alone."""
     kinds = [Kind("citizen_number_11_digits", "contract.pattern", _short_citizen_number)]
     if future_rule is not None:
         kinds += [
             Kind("citizen_number_against_sex", "contract.citizen_number", _other_sex),
-            Kind("sex_code_9", "contract.enum", _set("sex_code", "9")),
+            Kind("sex_code_9", "contract.enum", set_to("sex_code", "9")),
             Kind("birth_on_31_february", "contract.type", _birth_on_31_february),
             Kind("birth_in_the_future", future_rule, _born_in_the_future),
         ]
     return kinds
 
 
-def _units(suite: str, column: str, eligible: str | None = None) -> list[Kind]:
+def unit_kinds(suite: str, column: str, eligible: str | None = None) -> list[Kind]:
+    """A unit code that does not exist, or not in the month."""
     rule = f"{suite}.unit_valid_on_date"
     return [
-        Kind("unit_unknown", rule, _set(column, UNKNOWN_UNIT), eligible),
+        Kind("unit_unknown", rule, set_to(column, UNKNOWN_UNIT), eligible),
         Kind("unit_not_valid_in_month", rule, _outdated_unit(column), eligible),
     ]
 
 
-def _duplicate(suite: str) -> Kind:
+def duplicate_kind(suite: str) -> Kind:
+    """The same row once more at the end of the file."""
     return Kind(DUPLICATE, f"{suite}.not_repeated", _nothing)
 
 
 #: Every kind of damage by dataset, in the order in which they are used in turn.
 KINDS: dict[str, list[Kind]] = {
     "health_insurance_members": [
-        *_common("hi_members.birth_not_in_future"),
-        Kind("valid_from_missing", "contract.required", _set("valid_from", None)),
+        *citizen_kinds("hi_members.birth_not_in_future"),
+        Kind("valid_from_missing", "contract.required", set_to("valid_from", None)),
         Kind("card_too_short", "contract.pattern", _card_too_short),
         Kind("valid_to_before_valid_from", "hi_members.validity_in_order", _swap_dates),
-        *_units("hi_members", "residence_unit_code"),
-        _duplicate("hi_members"),
+        *unit_kinds("hi_members", "residence_unit_code"),
+        duplicate_kind("hi_members"),
     ],
     "pupils": [
-        *_common("pupils.age_plausible"),
-        Kind("level_missing", "contract.required", _set("level_code", None)),
+        *citizen_kinds("pupils.age_plausible"),
+        Kind("level_missing", "contract.required", set_to("level_code", None)),
         Kind("grade_outside_level", "pupils.grade_fits_level", _grade_outside_level, "_has_grade"),
         Kind("born_1950", "pupils.age_plausible", _born_1950),
-        *_units("pupils", "residence_unit_code"),
-        _duplicate("pupils"),
+        *unit_kinds("pupils", "residence_unit_code"),
+        duplicate_kind("pupils"),
     ],
     "staff": [
-        Kind("profession_unknown", "contract.enum", _set("profession_code", "XX")),
+        Kind("profession_unknown", "contract.enum", set_to("profession_code", "XX")),
         Kind("facility_not_in_register", "staff.facility_known",
-             _set("facility_code", UNKNOWN_FACILITY)),
-        *_common("staff.birth_not_in_future"),
-        Kind("degree_missing", "contract.required", _set("degree_code", None)),
-        _duplicate("staff"),
+             set_to("facility_code", UNKNOWN_FACILITY)),
+        *citizen_kinds("staff.birth_not_in_future"),
+        Kind("degree_missing", "contract.required", set_to("degree_code", None)),
+        duplicate_kind("staff"),
     ],
     "facilities": [
-        Kind("beds_negative", "contract.range", _set("planned_beds", "-5"), "_may_break"),
-        Kind("beds_not_a_number", "contract.type", _set("planned_beds", "ba mươi"), "_may_break"),
-        Kind("type_unknown", "contract.enum", _set("facility_type_code", "BX"), "_may_break"),
-        Kind("name_missing", "contract.required", _set("facility_name", None), "_may_break"),
-        *_units("facilities", "unit_code", "_may_break"),
-        _duplicate("facilities"),
+        Kind("beds_negative", "contract.range", set_to("planned_beds", "-5"), "_may_break"),
+        Kind("beds_not_a_number", "contract.type", set_to("planned_beds", "ba mươi"), "_may_break"),
+        Kind("type_unknown", "contract.enum", set_to("facility_type_code", "BX"), "_may_break"),
+        Kind("name_missing", "contract.required", set_to("facility_name", None), "_may_break"),
+        *unit_kinds("facilities", "unit_code", "_may_break"),
+        duplicate_kind("facilities"),
     ],
     "temporary_houses": [
         Kind("completed_before_approved", "houses.approved_before_completed",
              _completed_too_early),
-        Kind("approved_on_missing", "contract.required", _set("approved_on", None)),
-        *_common(None),
-        Kind("group_unknown", "contract.enum", _set("household_group_code", "XX")),
+        Kind("approved_on_missing", "contract.required", set_to("approved_on", None)),
+        *citizen_kinds(None),
+        Kind("group_unknown", "contract.enum", set_to("household_group_code", "XX")),
         Kind("start_on_31_february", "contract.type", _start_on_31_february),
-        *_units("houses", "unit_code"),
-        _duplicate("houses"),
+        *unit_kinds("houses", "unit_code"),
+        duplicate_kind("houses"),
     ],
 }  # fmt: skip
 
@@ -215,6 +221,7 @@ def damage(
     outdated_units: list[str],
     share: float,
     seed: int,
+    kinds: list[Kind],
 ) -> tuple[pl.DataFrame, np.ndarray, list[Defect]]:
     """Damage ``share`` of the rows.
 
@@ -222,13 +229,13 @@ def damage(
         text: cells by contract column, one row per record.
         records: the typed rows behind them; boolean columns say which rows a kind may take.
         share: part of the rows to damage, duplicates included.
+        kinds: the kinds of damage of this dataset, used in turn.
 
     Returns:
         The file's rows (duplicates at the end), a mask over ``records`` of rows that quarantine
         takes, and the list of defects by row number.
     """
     lost = np.zeros(text.height, dtype=bool)
-    kinds = KINDS.get(dataset.name, [])
     count = round(share * text.height)
     if share > 0 and text.height >= LEAST_ROWS:
         count = max(count, 1)
@@ -266,6 +273,10 @@ def damage(
         text[column].scatter(rows, values) for column, (rows, values) in changes.items()
     )
     copies = damaged[duplicates]
-    rule = next(kind.rule for kind in kinds if kind.kind == DUPLICATE)
-    defects += [Defect(text.height + 1 + i, DUPLICATE, rule) for i in range(len(duplicates))]
+    defects += [
+        Defect(text.height + 1 + i, DUPLICATE, kind.rule)
+        for kind in kinds
+        if kind.kind == DUPLICATE
+        for i in range(len(duplicates))
+    ]
     return pl.concat([damaged, copies]), lost, sorted(defects, key=lambda d: d.row_number)

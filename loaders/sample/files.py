@@ -13,7 +13,6 @@ import polars as pl
 from openpyxl import Workbook
 
 from loaders.contracts.model import Contract, Dataset
-from loaders.sample.province import Month
 
 FIXED_TIME = (2024, 1, 1, 0, 0, 0)
 FIXED_STAMP = b"2024-01-01T00:00:00Z"
@@ -45,10 +44,10 @@ def to_text(dataset: Dataset, period: str, records: pl.DataFrame) -> pl.DataFram
 
 
 def write_file(
-    contract: Contract, dataset: Dataset, month: Month, text: pl.DataFrame, path: Path
+    contract: Contract, dataset: Dataset, period: str, text: pl.DataFrame, path: Path
 ) -> None:
     """Write the extract with the reader's layout of the contract."""
-    columns = file_columns(dataset, month.period)
+    columns = file_columns(dataset, period)
     rows = text.select(pl.col(name).alias(header) for header, name in columns.items())
     options = dataset.extension.reader.options
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +57,7 @@ def write_file(
             for header, name in columns.items()
             if dataset.column(name).logical_type == "integer"
         }
-        path.write_bytes(_workbook(contract, dataset, month, rows, numeric, options))
+        path.write_bytes(_workbook(contract, dataset, period, rows, numeric, options))
         return
     rows.write_csv(
         path,
@@ -80,7 +79,7 @@ def write_side_car(path: Path, data_label: str, note: str, rows: int | None) -> 
 def _workbook(
     contract: Contract,
     dataset: Dataset,
-    month: Month,
+    period: str,
     rows: pl.DataFrame,
     numeric: set[str],
     options: dict[str, Any],
@@ -91,7 +90,7 @@ def _workbook(
     head: dict[int, list[str | None]] = {
         1: [contract.owner_vi.upper()],
         2: [(dataset.title_vi or dataset.name).upper()],
-        3: [f"Tháng {month.number:02d} năm {month.year}"],
+        3: [period_title(period)],
     }
     levels, merged = _header_cells(rows.columns, header_rows)
     head |= levels
@@ -109,6 +108,14 @@ def _workbook(
     buffer = io.BytesIO()
     book.save(buffer)
     return _fixed_zip(buffer.getvalue())
+
+
+def period_title(period: str) -> str:
+    """How the title of a form states its period."""
+    year, _, part = period.partition("-")
+    if not part:
+        return f"Năm {year}"
+    return f"Quý {part[1]} năm {year}" if part.startswith("Q") else f"Tháng {part} năm {year}"
 
 
 def _cell(value: str | None, is_integer: bool) -> str | int | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import polars as pl
 
-from loaders.sample.agencies import _code
+from loaders.sample.extract import unit_code_of
 from loaders.sample.province import NEVER, Month, Province, dates, spread, stream
 
 #: First number of the facility codes of a kind, after the two digits of the province.
@@ -147,7 +147,7 @@ class Health:
                 .then(pl.lit("Trạm y tế ") + pl.col("_commune"))
                 .otherwise("_name"),
                 facility_type_code=pl.col("_kind"),
-                unit_code=_code("_unit"),
+                unit_code=unit_code_of("_unit"),
                 actual_beds=pl.col("planned_beds") + (pl.col("planned_beds") // 9),
             )
         )
@@ -233,3 +233,9 @@ class Health:
             .filter("_delivered")
             .sort("facility_code", "_person")
         )
+
+
+@lru_cache(maxsize=2)
+def health_of(province: Province) -> Health:
+    """The one health system of a province: every file of it is drawn from the same places."""
+    return Health(province)

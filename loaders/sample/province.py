@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from loaders.periods import period_in
 from loaders.sample.geography import Geography, SampleError, delivered_provinces, era_of
 from loaders.sample.names import full_names
 
@@ -91,6 +92,16 @@ class Month:
     def index(self) -> int:
         """Months since 2024-01."""
         return (self.year - 2024) * 12 + self.number - 1
+
+    @property
+    def quarter(self) -> str | None:
+        """The quarter that ends with the month, "2025-Q2", or None."""
+        return period_in("quarterly", self.period)
+
+    @property
+    def year_label(self) -> str | None:
+        """The year that ends with the month, "2025", or None."""
+        return period_in("annual", self.period)
 
     @property
     def end(self) -> int:

@@ -15,8 +15,9 @@ import psycopg
 from psycopg import sql
 
 from loaders import audit
+from loaders.contracts.model import load_contracts
 from loaders.log import get_logger, log_context
-from loaders.periods import check_period
+from loaders.periods import check_month, months_of
 from loaders.postgres.database import Role, connect, role_url
 from loaders.settings import PROJECT_ROOT, get_settings
 from loaders.stages.records import BuildResult
@@ -44,7 +45,7 @@ def build(period: str, run_id: str = "manual") -> BuildResult:
     Raises:
         BuildError: a model or a test failed.
     """
-    check_period(period)
+    check_month(period)
     started = time.monotonic()
     with log_context(period=period, stage="build", run_id=run_id):
         with connect(Role.PUBLISHER) as connection:
@@ -108,14 +109,31 @@ def _is_finished(candidate_id: str) -> bool:
 
 
 def month_fingerprints(connection: psycopg.Connection, as_of: str) -> dict[str, str]:
-    """Month → hash over the code and the batches in raw that the month is computed from."""
-    rows = connection.execute(
-        "select period, string_agg(batch_id, ',' order by source, dataset)"
-        " from audit.batch_accepted where period <= %s group by period order by period",
-        (as_of,),
-    ).fetchall()
+    """Month → hash over the code and the batches in raw that the month is computed from.
+
+    Those are the batches of every period that ends with the month, and of the latest full year:
+    annual figures hold until the next ones come.
+    """
+    batches: dict[str, list[str]] = {}
+    for period, batch_id in connection.execute(
+        "select period, batch_id from audit.batch_accepted order by source, dataset, period"
+    ):
+        batches.setdefault(period, []).append(batch_id)
+    ends = {period: months_of(period)[1] for period in batches}
     code = code_fingerprint()
-    return {month: _digest(f"{code}|{batches}") for month, batches in rows}
+    prints = {}
+    for month in sorted(set(ends.values())):
+        if month > as_of:
+            continue
+        year = month[:4] if month.endswith("-12") else str(int(month[:4]) - 1)
+        inputs = [
+            batch
+            for period in sorted(batches)
+            if ends[period] == month or period == year
+            for batch in batches[period]
+        ]
+        prints[month] = _digest(f"{code}|{','.join(inputs)}")
+    return prints
 
 
 def code_fingerprint() -> str:
@@ -187,6 +205,11 @@ def _run_dbt(period: str, stale: list[str], candidate_id: str) -> None:
         "periods": stale,
         "candidate_id": candidate_id,
         "small_count_threshold": get_settings().small_count_threshold,
+        "delivery_due_days": {
+            dataset.raw_table: dataset.extension.schedule.due_day
+            for contract in load_contracts()
+            for dataset in contract.datasets
+        },
     }
     seed_reference()
     drop_candidate()

@@ -11,15 +11,16 @@ from loaders.stages.records import GateResult, LandResult, LoadResult
 IntakeResult = LandResult | LoadResult | GateResult
 
 
-def import_source(source: str, period: str, run_id: str = "manual") -> list[IntakeResult]:
-    """Land, load and gate each dataset in contract order; the last result of each.
+def import_source(source: str, month: str, run_id: str = "manual") -> list[IntakeResult]:
+    """Land, load and gate each dataset that is due with a month, in contract order.
 
     A dataset that is missing, refused or held does not stop the others.
+
+    Returns:
+        The last result of each dataset; none of those whose quarter or year ends later.
     """
-    return [
-        import_dataset(source, dataset.name, period, run_id)
-        for dataset in get_contract(source).datasets
-    ]
+    due = [(d.name, d.period_in(month)) for d in get_contract(source).datasets]
+    return [import_dataset(source, dataset, period, run_id) for dataset, period in due if period]
 
 
 def import_dataset(source: str, dataset: str, period: str, run_id: str = "manual") -> IntakeResult:

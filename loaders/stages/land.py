@@ -24,7 +24,7 @@ CHUNK_BYTES = 4 * 1024 * 1024
 
 
 def land(source: str, dataset: str, period: str, run_id: str = "manual") -> LandResult:
-    """Fetch the delivery of one dataset for one month and keep it.
+    """Fetch the delivery of one dataset for one period and keep it.
 
     The same file again is ``unchanged``. A different file for a month that is loaded is refused
     unless its side-car declares a restatement with a reason; so is the file of another month

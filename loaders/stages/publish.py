@@ -20,6 +20,7 @@ from psycopg.types.json import Jsonb
 
 from loaders import __version__, audit
 from loaders.log import get_logger, log_context
+from loaders.periods import months_of
 from loaders.postgres.database import Role, connect
 from loaders.publication import LEDGERS, PublishError, append_differences, content, tables
 from loaders.stages.records import PublishResult
@@ -207,13 +208,12 @@ def _manifest(
             r.sha256, r.maturity, r.contract_version, r.contract_hash
         from audit.batch_accepted as a
         inner join audit.receipt as r using (batch_id)
-        where a.period <= %s
         order by a.source, a.dataset, a.period
-        """,
-        (period,),
+        """
     )
     names = [column.name for column in batches.description or ()]
-    accepted = [dict(zip(names, row, strict=True)) for row in batches.fetchall()]
+    every = (dict(zip(names, row, strict=True)) for row in batches.fetchall())
+    accepted = [batch for batch in every if months_of(batch["period"])[1] <= period]
     return {
         "release_id": release_id,
         "candidate_id": candidate_id,

@@ -68,8 +68,8 @@ MUST_FAIL = (
     "no_sum_gives_a_hidden_cell_away",
     "every_kpi_of_the_register_is_on_the_scorecard",
     "every_series_has_one_verdict",
-    "every_commune_of_a_delivered_month_has_its_figures",
-    "every_row_of_a_month_has_a_known_commune",
+    "every_commune_of_a_delivered_period_has_its_figures",
+    "every_row_of_a_period_has_a_known_unit",
     "a_hidden_row_shows_no_figure",
     "only_an_available_verdict_has_a_score",
 )
@@ -89,7 +89,7 @@ def _break_things() -> None:
     commune = "'k', 'sample', 'total', '2025-06'"
     with connect(Role.TRANSFORMER) as connection:
         for statement in (
-            "insert into intermediate.int_delivery__communes (dataset, period, unit_code) values"
+            "insert into intermediate.int_delivery__units (dataset, period, unit_code) values"
             " ('statistics_office__commune_population', '2025-06', '21013'),"
             " ('housing__temporary_houses', '2025-06', '21010')",
             "insert into kpi.kpi__doctors_per_10k (kpi_id, data_label, series, period, unit_code,"
@@ -98,7 +98,8 @@ def _break_things() -> None:
             "insert into intermediate.int_kpi__rolled_up (kpi_id, data_label, series, period,"
             " boundary, unit_level, unit_code, breakdown, breakdown_value, numerator) values"
             f" ({commune}, 'b', 'boundary', 'b', 'total', 'total', 3),"
-            f" ({commune}, 'b', 'boundary', 'b', 'sex', 'male', 2)",
+            f" ({commune}, 'b', 'boundary', 'b', 'sex', 'male', 2),"
+            f" ({commune}, 'b', 'commune', '21010', 'total', 'total', 2)",
             "insert into intermediate.int_kpi__sums (sum_id, cell_id)"
             " values ('s', 'a'), ('s', 'b')",
             "insert into intermediate.int_kpi__suppressed_cells (cell_id) values ('a')",

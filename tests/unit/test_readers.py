@@ -156,7 +156,7 @@ def test_xlsx_without_its_footer_is_refused(tmp_path: Path) -> None:
 
 def test_xlsx_of_another_layout_is_refused(tmp_path: Path) -> None:
     path = workbook(tmp_path / "a.xlsx", title="Quý II")
-    with pytest.raises(ReaderError, match="states no month"):
+    with pytest.raises(ReaderError, match="states no period"):
         read_xlsx(path, **XLSX_OPTIONS)
     with pytest.raises(ReaderError, match=r"no sheet 'NhanLuc'.*DanhSach"):
         read_xlsx(path, **XLSX_OPTIONS | {"sheet": "NhanLuc"})

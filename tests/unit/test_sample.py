@@ -20,7 +20,7 @@ from loaders.sample import GeneratedFile, SampleError, generate
 from loaders.sample.defects import KINDS
 from loaders.sample.geography import SEEDS_DIR, read_geography
 from loaders.sample.province import Month, Province
-from loaders.sample.truth import kpi_value
+from loaders.sample.truths.base import kpi_value
 from loaders.settings import PROJECT_ROOT
 
 MONTHS = ["2024-06", "2025-06", "2025-07"]

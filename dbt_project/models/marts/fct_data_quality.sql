@@ -20,7 +20,7 @@ due as (
     select
         *,
         (
-            {{ month_end('period') }}
+            {{ period_end('period') }}
             + {{ delivery_due_day("source || '__' || dataset") }}
         ) as expected_on,
         (landed_at at time zone 'Asia/Ho_Chi_Minh')::date as received_on

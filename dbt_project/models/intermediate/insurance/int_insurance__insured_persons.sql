@@ -11,7 +11,7 @@ valid_cards as (
 ),
 
 communes as (
-    select * from {{ ref('int_geography__commune_by_month') }}
+    select * from {{ ref('int_geography__commune_by_period') }}
 ),
 
 -- The code must be a commune of that month: 95 codes mean another commune before 2025-07-01.

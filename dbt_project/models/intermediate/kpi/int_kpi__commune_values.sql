@@ -1,9 +1,9 @@
--- Grain: one row per computed KPI, label, series, month, commune, breakdown and value.
+-- Grain: one row per computed KPI, label, series, period, unit, breakdown and value.
 {% for kpi_id in computed_kpis() %}
 select *
 from {{ ref('kpi__' ~ kpi_id) }}
--- Later months belong to later releases.
-where period <= {{ as_of_period() }}
+-- Later periods belong to later releases.
+where period in (select periods.period from {{ ref('int_geography__periods') }} as periods)
 {% if not loop.last %}
 union all
 {% endif %}

@@ -1,32 +1,52 @@
--- Grain: one row per computed KPI and month; provisional where one of its inputs is.
+-- Grain: one row per computed KPI and period; provisional where one of its inputs is.
 with
 
-inputs (kpi_id, dataset) as (
-    values
-    {%- for kpi_id, kpi in computed_kpis().items() %}
-    {%- set last_kpi = loop.last %}
-    {%- for dataset in kpi.inputs %}
-    ('{{ kpi_id }}', '{{ dataset }}'){{ '' if last_kpi and loop.last else ',' }}
-    {%- endfor %}
-    {%- endfor %}
+batches as (
+    select
+        source || '__' || dataset as dataset,
+        period,
+        accepted_maturity
+    from {{ ref('stg_audit__batches') }}
+    where accepted_batch_id is not null
 ),
 
-batches as (
-    select * from {{ ref('stg_audit__batches') }}
+months as (
+    select period
+    from {{ ref('int_geography__periods') }}
+    where period_kind = 'month'
+),
+
+inputs as (
+    {% for kpi_id, kpi in computed_kpis().items() %}
+    {% set is_last_kpi = loop.last %}
+    {% for dataset in kpi.inputs %}
+    select
+        '{{ kpi_id }}' as kpi_id,
+        {{ kpi_period(kpi, dataset, 'batches.period') }} as period,
+        batches.accepted_maturity
+    from batches
+    {%- if kpi.get('frequency', 'month') == 'month' and dataset_frequency(dataset) == 'year' %}
+    inner join months on batches.period = {{ latest_full_year('months.period') }}
+    {%- endif %}
+    where batches.dataset = '{{ dataset }}'
+    {% if not (is_last_kpi and loop.last) %}
+    union all
+    {% endif %}
+    {% endfor %}
+    {% endfor %}
 ),
 
 final as (
     select
-        inputs.kpi_id,
-        batches.period,
+        kpi_id,
+        period,
         case
-            when bool_and(batches.accepted_maturity = 'final') then 'final'
+            when bool_and(accepted_maturity = 'final') then 'final'
             else 'provisional'
         end as maturity
     from inputs
-    inner join batches on inputs.dataset = batches.source || '__' || batches.dataset
-    where batches.accepted_batch_id is not null
-    group by inputs.kpi_id, batches.period
+    where period is not null
+    group by kpi_id, period
 )
 
 select * from final

@@ -5,7 +5,7 @@
     indexes=[{'columns': ['period']}],
 ) }}
 
--- Grain: one row per computed KPI, label, series, month, boundary, unit, breakdown and value.
+-- Grain: one row per computed KPI, label, series, period, boundary, unit, breakdown and value.
 with
 
 commune_values as (
@@ -44,7 +44,7 @@ placed as (
     inner join membership
         on
             commune_values.period = membership.period
-            and commune_values.unit_code = membership.commune_code
+            and commune_values.unit_code = membership.member_code
 ),
 
 -- A boundary is shown only where every old province in it delivered.
@@ -111,7 +111,11 @@ with_residence_breakdowns as (
         denominator_id,
         denominator_vintage
     from placed
-    where breakdown = 'total' and unit_level <> 'commune'
+    where
+        breakdown = 'total'
+        and unit_level <> 'commune'
+        -- A figure of a district or province as one is neither urban nor rural.
+        and {{ breakdown }} is not null
     {% endfor %}
 ),
 

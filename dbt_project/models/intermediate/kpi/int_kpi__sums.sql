@@ -59,7 +59,7 @@ communes as (
         old_province_code,
         urban_rural,
         zone
-    from {{ ref('int_geography__commune_by_month') }}
+    from {{ ref('int_geography__commune_by_period') }}
 ),
 
 -- Who adds up to whom. The old provinces are never printed, but the two boundaries give them away.
@@ -95,7 +95,7 @@ unit_sums as (
     inner join communes
         on
             membership.period = communes.period
-            and membership.commune_code = communes.unit_code
+            and membership.member_code = communes.unit_code
     where membership.unit_level = 'boundary'
 ),
 
@@ -147,13 +147,13 @@ parts_by_breakdown as (
 class_membership as (
     select distinct
         period,
-        commune_code,
+        member_code,
         unit_level,
         unit_code,
         urban_rural,
         zone
     from membership
-    where unit_level <> 'commune'
+    where unit_level <> 'commune' and member_level = 'commune'
 ),
 
 -- Parts by class: the urban communes of a district add to its urban figure, and so on.
@@ -178,7 +178,7 @@ parts_by_class as (
     inner join class_membership as membership
         on
             cells.period = membership.period
-            and cells.unit_code = membership.commune_code
+            and cells.unit_code = membership.member_code
     where cells.unit_level = 'commune' and cells.breakdown = 'total'
     {% if not loop.last %}
     union all

@@ -39,7 +39,7 @@ joined as (
             and current_results.period = accepted.period
     left join receipts as accepted_receipts on accepted.batch_id = accepted_receipts.batch_id
     -- Later months belong to later releases.
-    where current_results.period <= {{ as_of_period() }}
+    where {{ last_month('current_results.period') }} <= {{ as_of_period() }}
 )
 
 select * from joined

@@ -2,20 +2,13 @@
 with
 
 delivered as (
-    {% for kpi_id, kpi in computed_kpis().items() %}
+    {% for kpi_id, kpi in computed_kpis().items() if kpi.get('level') != 'province' %}
     select
         '{{ kpi_id }}' as kpi_id,
         period,
         unit_code
-    from {{ ref('int_delivery__communes') }}
-    where
-        dataset in (
-            {%- for dataset in kpi.inputs %}
-            '{{ dataset }}'{{ '' if loop.last else ',' }}
-            {%- endfor %}
-        )
-    group by period, unit_code
-    having count(*) = {{ kpi.inputs | length }}
+    from ({{ kpi_scope(kpi) }}) as scope
+    where length(unit_code) = 5
     {% if not loop.last %}
     union all
     {% endif %}
@@ -30,4 +23,8 @@ left join {{ ref('int_kpi__commune_values') }} as found
         and delivered.period = found.period
         and delivered.unit_code = found.unit_code
         and found.breakdown = 'total'
-where found.kpi_id is null and delivered.period <= {{ as_of_period() }}
+where
+    found.kpi_id is null
+    and delivered.period in (
+        select periods.period from {{ ref('int_geography__periods') }} as periods
+    )
