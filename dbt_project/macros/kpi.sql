@@ -16,12 +16,16 @@
 {% macro computed_kpis() %}
     {% set kpis = {} %}
     {% do kpis.update(kpis_core()) %}
+    {% do kpis.update(kpis_home_affairs()) %}
+    {% do kpis.update(kpis_schools()) %}
     {{ return(kpis) }}
 {% endmacro %}
 
 {#- month, quarter or year: the kind of a dataset's periods; the domains list those not monthly. -#}
 {% macro dataset_frequency(dataset) %}
     {% set frequencies = {} %}
+    {% do frequencies.update(dataset_frequencies_home_affairs()) %}
+    {% do frequencies.update(dataset_frequencies_schools()) %}
     {{ return(frequencies.get(dataset, 'month')) }}
 {% endmacro %}
 

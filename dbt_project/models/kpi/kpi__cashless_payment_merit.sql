@@ -6,7 +6,7 @@ with
 paid_rows as (
     select
         *,
-        -- How it was paid, not whether there is an account; a relative's account is not the person's.
+        -- How it was paid, not whether there is an account; a relative's is not the person's own.
         coalesce(method_code in ('TK', 'VDT') and account_holder_code = 'CC', false) as is_cashless
     from {{ ref('stg_home_affairs__merit_people') }}
     where
