@@ -91,6 +91,11 @@ BREAKDOWNS = {
     "urban_rural": Text("Thành thị, nông thôn", "Urban and rural"),
     "zone": Text("Vùng", "Zone"),
     "household_group": Text("Nhóm hộ", "Household group"),
+    "ethnic_group": Text("Dân tộc", "Ethnic group"),
+    "poverty_class": Text("Hộ nghèo, cận nghèo", "Poor and near-poor"),
+    "scheme": Text("Hình thức tham gia", "Scheme"),
+    "category": Text("Nhóm đối tượng", "Category"),
+    "level": Text("Cấp", "Level"),
 }
 BREAKDOWN_VALUES = {
     "male": Text("Nam", "Male"),
