@@ -10,7 +10,8 @@
     `inputs`     datasets without which it is unknown; a figure is provisional when one of them
                  is, and the last one gives the vintage of the denominator;
     `denominator_id`  what the denominator is;
-    `level`      commune (default); province: only the old provinces have figures;
+    `level`      commune (default); province: only the old provinces have figures; mixed: only the
+                 units that its rows name, such as districts first and communes later;
     `is_denominator_of_province`  the denominator exists for old provinces only.
 -#}
 {% macro computed_kpis() %}

@@ -6,6 +6,7 @@
             'frequency': 'year',
             'inputs': ['education__universalisation'],
             'denominator_id': 'units_examined',
+            'level': 'mixed',
         },
         'lower_secondary_to_vocational_share': {
             'form': 'rate',
