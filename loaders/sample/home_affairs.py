@@ -242,9 +242,9 @@ def gratitude_fund(province: Province, month: Month) -> pl.DataFrame:
     rng = stream(province.seed, f"gratitude fund/{month.quarter}")
     place = np.repeat(np.arange(len(geography.province)), rng.integers(1, 4, len(geography.weight)))
     parts = [
-        _entries(rng, "X", geography.unit[month.era][place], 6_000_000).filter(
-            pl.Series(province.is_delivered(place, month))
-        )
+        _entries(
+            rng, "X", geography.unit[month.era][place], geography.province[place], 6_000_000
+        ).filter(pl.Series(province.is_delivered(place, month)))
     ]
     districts, first = np.unique(geography.district, return_index=True)
     for level, codes, owner, size, amount in (
@@ -253,10 +253,11 @@ def gratitude_fund(province: Province, month: Month) -> pl.DataFrame:
     ):
         code = np.repeat(codes, size)
         unit = np.where(code == "", "0", code).astype(np.int32)
-        kept = np.isin(np.repeat(owner, size), month.provinces) & (unit > 0)
+        owners = np.repeat(owner, size)
+        kept = np.isin(owners, month.provinces) & (unit > 0)
         # The district funds closed with the districts.
         kept &= level == "T" or month.era < 2
-        parts.append(_entries(rng, level, unit, amount).filter(pl.Series(kept)))
+        parts.append(_entries(rng, level, unit, owners, amount).filter(pl.Series(kept)))
     frame = pl.concat(parts)
     start = day(month.year, month.number - 2, 1)
     # People give most around War Invalids and Martyrs Day, 27 July.
@@ -280,7 +281,9 @@ def gratitude_fund(province: Province, month: Month) -> pl.DataFrame:
     )
 
 
-def _entries(rng: np.random.Generator, level: str, unit: np.ndarray, amount: int) -> pl.DataFrame:
+def _entries(
+    rng: np.random.Generator, level: str, unit: np.ndarray, owner: np.ndarray, amount: int
+) -> pl.DataFrame:
     draw = rng.random(len(unit))
     content = np.select([draw < 0.62, draw < 0.67, draw < 0.78], ["DG", "LAI", "DC"], "HT")
     # The provincial fund passes money on, the others receive it.
@@ -288,6 +291,7 @@ def _entries(rng: np.random.Generator, level: str, unit: np.ndarray, amount: int
     return pl.DataFrame(
         {
             "_unit": unit.astype(np.int32),
+            "_province": owner.astype(np.int32),
             "level_code": [level] * len(unit),
             "kind_code": np.where(receipt, "THU", "CHI"),
             "content_code": content,

@@ -12,6 +12,7 @@
             'frequency': 'quarter',
             'inputs': ['home_affairs__gratitude_fund'],
             'denominator_id': 'none',
+            'level': 'province',
         },
         'merit_household_living_standard': {
             'form': 'rate',

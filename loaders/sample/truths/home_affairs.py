@@ -91,9 +91,11 @@ def _departures(province: Province, rows: pl.DataFrame) -> pl.DataFrame:
 
 def _receipts(rows: pl.DataFrame) -> pl.DataFrame:
     """Money from outside the funds: what one level passes to another came in before."""
-    return rows.filter(
-        (pl.col("kind_code") == "THU") & (pl.col("content_code") != "DC")
-    ).with_columns(level=pl.col("level_code").replace_strict(LEVEL_NAMES), n="amount_vnd")
+    return rows.filter((pl.col("kind_code") == "THU") & (pl.col("content_code") != "DC")).select(
+        _unit="_province",
+        level=pl.col("level_code").replace_strict(LEVEL_NAMES),
+        n="amount_vnd",
+    )
 
 
 def _living_standard(
