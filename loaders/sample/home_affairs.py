@@ -133,11 +133,7 @@ def _holders(province: Province) -> pl.DataFrame:
     bounds = np.cumsum([share for _, share, _ in STATUSES])[:-1]
     kind = np.searchsorted(bounds, province.uniform("merit status")[chosen])
     status = np.array([code for code, _, _ in STATUSES])[kind]
-    mother = (
-        (province.sex[chosen] == 2)
-        & (province.birth_year[chosen] <= MOTHERS_BORN_BY)
-        & (province.uniform("heroic mother")[chosen] < MOTHERS_SHARE)
-    )
+    mother = _mothers(province, chosen)
     status = np.where(mother, MOTHER, status)
     first = pl.DataFrame(
         {"_person": chosen, "_line": np.ones(len(chosen), dtype=np.int64), "category_code": status}
@@ -151,6 +147,19 @@ def _holders(province: Province) -> pl.DataFrame:
     return pl.concat([first, second]).with_columns(
         _multiple=pl.col("category_code").replace_strict(multiples, return_dtype=pl.Float64)
     )
+
+
+def _mothers(province: Province, people: np.ndarray) -> np.ndarray:
+    """Which of the people are heroic mothers: a few in each old province even in a small sample."""
+    old = (province.sex[people] == 2) & (province.birth_year[people] <= MOTHERS_BORN_BY)
+    home = province.geography.province[province.first_place[province.household[people]]]
+    draw = province.uniform("heroic mother")[people]
+    mother = np.zeros(len(people), dtype=bool)
+    for code in np.unique(home):
+        among = np.flatnonzero(old & (home == code))
+        count = max(round(MOTHERS_SHARE * len(among)), 3)
+        mother[among[np.argsort(draw[among], kind="stable")[:count]]] = True
+    return mother
 
 
 def _method(province: Province, month: Month, rows: pl.DataFrame) -> np.ndarray:
