@@ -284,7 +284,7 @@ def gratitude_fund(province: Province, month: Month) -> pl.DataFrame:
             unit_code=pl.col("_unit").cast(pl.String).str.zfill(width),
             entry_no=pl.concat_str(
                 pl.when(pl.col("kind_code") == "THU").then(pl.lit("PT")).otherwise(pl.lit("PC")),
-                pl.int_range(1, pl.len() + 1).over("_unit").cast(pl.String).str.zfill(4),
+                pl.int_range(1, pl.len() + 1).cast(pl.String).str.zfill(5),
             ),
         )
     )
