@@ -20,6 +20,7 @@
     {% do kpis.update(kpis_core()) %}
     {% do kpis.update(kpis_home_affairs()) %}
     {% do kpis.update(kpis_schools()) %}
+    {% do kpis.update(kpis_public_health()) %}
     {{ return(kpis) }}
 {% endmacro %}
 
@@ -28,6 +29,7 @@
     {% set frequencies = {} %}
     {% do frequencies.update(dataset_frequencies_home_affairs()) %}
     {% do frequencies.update(dataset_frequencies_schools()) %}
+    {% do frequencies.update(dataset_frequencies_public_health()) %}
     {{ return(frequencies.get(dataset, 'month')) }}
 {% endmacro %}
 
