@@ -80,6 +80,7 @@ def homes_of(province: Province, month: Month) -> pl.DataFrame:
             # A township stays a built-up area when its commune is called rural.
             "_is_town": _is_urban(province, 0)[place],
             "_is_mountain": geography.zone[place] == "mountain",
+            "_one": 1,
             "_persons": np.bincount(members, minlength=province.household_count),
             "_delivered": province.is_delivered(place, month),
         }
@@ -148,7 +149,7 @@ def urban_water(province: Province, month: Month, homes: pl.DataFrame) -> pl.Dat
         ).filter("_is_urban"),
         ["_unit", "utility_code"],
         {
-            "households": pl.lit(1),
+            "households": pl.col("_one"),
             "households_with_standard_water": pl.col("_served"),
             "meters": pl.col("_meter"),
         },
@@ -174,7 +175,7 @@ def rural_water(province: Province, month: Month, homes: pl.DataFrame) -> pl.Dat
         ).filter(~pl.col("_is_urban")),
         ["_unit"],
         {
-            "households": pl.lit(1),
+            "households": pl.col("_one"),
             "households_indicator_01": pl.col("_01"),
             "households_indicator_02": pl.col("_02"),
             "households_02_centralised": pl.col("_scheme"),
@@ -202,7 +203,7 @@ def household_sanitation(province: Province, month: Month, homes: pl.DataFrame) 
             _kept=pl.Series(kept),
         ).filter("_kept"),
         ["_unit", "coverage_code"],
-        {"households": pl.lit(1), "households_with_standard_latrine": pl.col("_latrine")},
+        {"households": pl.col("_one"), "households_with_standard_latrine": pl.col("_latrine")},
     )
 
 
@@ -213,9 +214,7 @@ def wastewater(province: Province, month: Month, homes: pl.DataFrame) -> pl.Data
     connected = _draw(province, "sewer", homes) < share
     per_person = WASTEWATER_PER_PERSON / province.scale
     persons = _sums(
-        homes.with_columns(
-            area_type_code=_area_type("_is_town"), _connected=pl.Series(connected)
-        ),
+        homes.with_columns(area_type_code=_area_type("_is_town"), _connected=pl.Series(connected)),
         ["_unit", "area_type_code"],
         {"_all": pl.col("_persons"), "_treated": pl.col("_persons") * pl.col("_connected")},
     )
@@ -233,8 +232,11 @@ def commune_checklist(province: Province, month: Month, homes: pl.DataFrame) -> 
     counted = _sums(
         homes.with_columns(_reached=pl.Series(reached)),
         ["_unit"],
-        {"residents": pl.col("_persons"), "residents_with_access": pl.col("_persons") * pl.col("_reached")},
-    )  # fmt: skip
+        {
+            "residents": pl.col("_persons"),
+            "residents_with_access": pl.col("_persons") * pl.col("_reached"),
+        },
+    )
     geography = province.geography
     remote = stream(province.seed, "remote").random(len(geography.zone))
     hall = spread(stream(province.seed, "house of culture"), len(geography.zone))
@@ -243,11 +245,13 @@ def commune_checklist(province: Province, month: Month, homes: pl.DataFrame) -> 
         {
             "_unit": geography.unit[month.era],
             "_weight": geography.weight,
-            "_remote": np.select([zone == "island", zone == "mountain"], [True, remote < 0.55], remote < 0.06),
+            "_remote": np.select(
+                [zone == "island", zone == "mountain"], [True, remote < 0.55], remote < 0.06
+            ),
             "_mountain": zone == "mountain",
             "_hall": hall < 0.66 + 0.03 * years,
         }
-    )  # fmt: skip
+    )
     mostly = places.group_by("_unit").agg(
         (pl.col(name) * pl.col("_weight")).sum() * 2 >= pl.col("_weight").sum()
         for name in ("_remote", "_mountain", "_hall")
@@ -281,8 +285,7 @@ def settlements(province: Province, month: Month) -> pl.DataFrame:
             "_unit": geography.unit[month.era][place],
             "_collects": spread(rng, len(place)),
             "_concentrated": rng.random(len(place)) < 0.7,
-            "_listed": province.is_delivered(place, month)
-            & ~_is_urban(province, month.era)[place],
+            "_listed": province.is_delivered(place, month) & ~_is_urban(province, month.era)[place],
         }
     ).with_columns(_number=pl.int_range(1, pl.len() + 1).over("_first"))
     share = 0.115 + 0.017 * _years(month)
