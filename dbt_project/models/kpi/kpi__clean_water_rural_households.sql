@@ -1,4 +1,4 @@
--- Grain: one row per commune, year, breakdown and value. Rural households with water up to standard.
+-- Grain: one row per commune, year, breakdown and value. Rural households with standard water.
 with
 
 -- Poor households and the others: the list gives the whole and the poor part of it.

@@ -1,4 +1,4 @@
--- Grain: one row per commune, year, breakdown and value. Urban households with water up to standard.
+-- Grain: one row per commune, year, breakdown and value. Urban households with standard water.
 with
 
 -- Denominator: every household of the communes that are urban on 31 December; the townships ended

@@ -13,7 +13,7 @@ denominator as (
     group by period, unit_code, house_type_code
 ),
 
--- Exclusions: none. The living area of the census leaves out kitchens and stores: it is not mixed in.
+-- Exclusions: none. The living area of the census leaves out kitchens and stores: not mixed in.
 -- Numerator: floor area, all rooms; contributors are residents.
 numerator as (
     select
