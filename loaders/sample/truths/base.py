@@ -221,6 +221,12 @@ def _summed(cells: pl.DataFrame, boundary: str, level: str, unit_code: pl.Expr) 
         .group_by(keys)
         .agg(pl.col(MEASURES).sum())
         .filter(pl.any_horizontal(pl.col(MEASURES) > 0))
+        # A value of a breakdown that quarantine took whole is in no list any more; a total stays.
+        .filter(
+            (pl.col("breakdown") == "total")
+            | (pl.col("numerator") > 0)
+            | (pl.col("denominator") > 0)
+        )
         .sort(keys)
         .with_columns(boundary=pl.lit(boundary), unit_level=pl.lit(level))
     )
