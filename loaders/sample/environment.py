@@ -494,12 +494,12 @@ KINDS: dict[str, list[Kind]] = {
         duplicate_kind("rural_water"),
     ],
     "household_sanitation": [
-        Kind("more_than_all_households", "sanitation.standard_within_all",
+        Kind("more_than_all_households", "latrines.standard_within_all",
              _more("households_with_standard_latrine", "households")),
         Kind("coverage_unknown", "contract.enum", set_to("coverage_code", "XX")),
         Kind("households_zero", "contract.range", set_to("households", "0")),
-        *unit_kinds("sanitation", "unit_code"),
-        duplicate_kind("sanitation"),
+        *unit_kinds("latrines", "unit_code"),
+        duplicate_kind("latrines"),
     ],
     "settlements": [
         Kind("code_too_short", "contract.pattern", set_to("settlement_code", "51")),

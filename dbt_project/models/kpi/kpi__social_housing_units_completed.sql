@@ -8,14 +8,14 @@ numerator as (
     select
         period,
         unit_code,
-        type_code as category,
+        housing_type as category,
         sum(units_completed) as numerator,
         count(*) as contributors
     from {{ ref('stg_housing__social_housing_blocks') }}
     where
         accepted_on between date '2021-01-01' and {{ month_end('period') }}
         and {{ is_computed_period() }}
-    group by period, unit_code, type_code
+    group by period, unit_code, housing_type
 ),
 
 {{ kpi_final('social_housing_units_completed', breakdowns=['category'], denominator=false) }}

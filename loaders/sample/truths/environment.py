@@ -12,6 +12,14 @@ from loaders.sample.truths.base import Known, KpiCells, count_cells
 
 #: Blocks count from here on.
 COUNTED_FROM = dt.date(2021, 1, 1)
+HOUSING_TYPES = {
+    "B": "for_sale",
+    "T": "for_rent",
+    "TM": "rent_to_buy",
+    "LTCN": "workers_lodging",
+}
+HOUSE_TYPES = {"RL": "house", "CC": "flat"}
+AREA_TYPES = {"DT": "urban", "NT": "rural"}
 
 
 def cells(province: Province, month: Month, known: dict[str, Known]) -> Iterator[KpiCells]:
@@ -52,7 +60,7 @@ def cells(province: Province, month: Month, known: dict[str, Known]) -> Iterator
         "floor_area",
         pl.col("floor_area_m2"),
         pl.col("persons"),
-        category=pl.col("house_type_code"),
+        category=pl.col("house_type_code").replace_strict(HOUSE_TYPES),
         scale=1,
     )
     yield rate(
@@ -88,7 +96,7 @@ def cells(province: Province, month: Month, known: dict[str, Known]) -> Iterator
         "wastewater",
         pl.col("treated_m3_day"),
         pl.col("generated_m3_day"),
-        category=pl.col("area_type_code").replace_strict({"DT": "urban", "NT": "rural"}),
+        category=pl.col("area_type_code").replace_strict(AREA_TYPES),
     )
     yield rate(
         "culture_information_access_remote_population",
@@ -108,7 +116,8 @@ def cells(province: Province, month: Month, known: dict[str, Known]) -> Iterator
 
 def _accepted(blocks: pl.DataFrame, end: dt.date) -> pl.DataFrame:
     accepted = blocks.filter(pl.col("accepted_on").is_between(COUNTED_FROM, end))
-    return accepted.select("_unit", n="units_completed", category="type_code")
+    category = pl.col("type_code").replace_strict(HOUSING_TYPES, return_dtype=pl.String)
+    return accepted.select("_unit", n="units_completed", category=category)
 
 
 def _rural(water: pl.DataFrame) -> pl.DataFrame:

@@ -10,7 +10,7 @@ renamed as (
         _period as period,
         unit_code,
         case area_type_code when 'DT' then 'urban' when 'NT' then 'rural' end as area_type,
-        house_type_code,
+        case house_type_code when 'RL' then 'house' when 'CC' then 'flat' end as house_type,
         floor_area_m2,
         persons,
         _batch_id as batch_id,

@@ -11,7 +11,12 @@ renamed as (
         project_code,
         block_code,
         unit_code,
-        type_code,
+        case type_code
+            when 'B' then 'for_sale'
+            when 'T' then 'for_rent'
+            when 'TM' then 'rent_to_buy'
+            when 'LTCN' then 'workers_lodging'
+        end as housing_type,
         stage_code,
         units_planned,
         units_completed,
