@@ -18,6 +18,7 @@
 {% macro computed_kpis() %}
     {% set kpis = {} %}
     {% do kpis.update(kpis_core()) %}
+    {% do kpis.update(kpis_environment()) %}
     {% do kpis.update(kpis_home_affairs()) %}
     {% do kpis.update(kpis_schools()) %}
     {% do kpis.update(kpis_public_health()) %}
@@ -27,6 +28,7 @@
 {#- month, quarter or year: the kind of a dataset's periods; the domains list those not monthly. -#}
 {% macro dataset_frequency(dataset) %}
     {% set frequencies = {} %}
+    {% do frequencies.update(dataset_frequencies_environment()) %}
     {% do frequencies.update(dataset_frequencies_home_affairs()) %}
     {% do frequencies.update(dataset_frequencies_schools()) %}
     {% do frequencies.update(dataset_frequencies_public_health()) %}
