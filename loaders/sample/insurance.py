@@ -24,7 +24,7 @@ from loaders.sample.defects import (
 )
 from loaders.sample.extract import Extract, ethnic_of, report_month_of, unit_code_of
 from loaders.sample.health import health_of
-from loaders.sample.province import Month, Province, dates, day, stream
+from loaders.sample.province import Month, Province, dates, day, spread, stream
 
 #: Months of life at retirement by calendar year, 1 men and 2 women (Decree 135/2020, Article 4).
 #: The years after the last one keep its age, those before 2021 had 60 and 55 years.
@@ -51,9 +51,7 @@ VISITS = ((5, 0.16), (17, 0.07), (49, 0.07), (64, 0.14), (200, 0.24))
 
 def extracts(province: Province, month: Month) -> Iterator[Extract]:
     """Members, benefits, claims, older residents, and in December the labour force."""
-    yield Extract(
-        "social_insurance", "participants", month.period, participants(province, month)
-    )
+    yield Extract("social_insurance", "participants", month.period, participants(province, month))
     yield Extract("social_insurance", "pensions", month.period, pensions(province, month))
     yield Extract("social_insurance", "claims", month.period, claims(province, month))
     older = older_residents(province, month)
@@ -200,7 +198,8 @@ def _contract_columns(
     rests = province.uniform("suspended")[person] < 0.33
     since = _since(province, person, "suspended from", now)
     suspended = compulsory & ~second & rests & (since >= 0) & (since < 4)
-    length = np.array([1, 3, 6, 12])[(province.uniform("months paid ahead")[person] * 4).astype(int)]
+    plan = (province.uniform("months paid ahead")[person] * 4).astype(int)
+    length = np.array([1, 3, 6, 12])[plan]
     phase = (province.uniform("month of payment")[person] * length).astype(int)
     position = (now + phase) % length
     since = _since(province, person, "forgets to pay", now)
@@ -354,7 +353,7 @@ def _visit(
     home = province.household[person]
     share = np.select([province.is_poor[home], province.is_near_poor[home]], [0.0, 0.05], 0.2)
     index = month.index
-    unpaid = grassroots & (rng.random(count) < max(UNPAID[0] - UNPAID[1] * index, 0.01))
+    unpaid = grassroots & (spread(rng, count) < max(UNPAID[0] - UNPAID[1] * index, 0.01))
     other = np.where(rng.random(count) < 0.02, total // 10 // 100 * 100, 0)
     extra = np.where(rng.random(count) < 0.35, 0.14 * (1 - 0.004 * index), 0.0)
     own = np.where(unpaid, total - other, (total * extra) // 100 * 100).astype(np.int64)
@@ -472,7 +471,9 @@ def labour_force(province: Province, year: int) -> pl.DataFrame:
             miss = stream(province.seed, f"labour force/{year}/{own}/{sex}").normal(0, error / 100)
             rows.append((int(own), own, sex, str(sex), round(counted * (1 + miss)), error))
     names = ["_unit", "unit_code", "_sex", "sex_code", "labour_force", "standard_error_pct"]
-    return pl.DataFrame(rows, schema=names, orient="row").with_columns(pl.col("_unit").cast(pl.Int32))
+    return pl.DataFrame(rows, schema=names, orient="row").with_columns(
+        pl.col("_unit").cast(pl.Int32)
+    )
 
 
 # ---------------------------------------------------------------------- damage
