@@ -7,6 +7,7 @@ from pathlib import Path
 from loaders.contracts.derive import derived_files
 from loaders.contracts.model import CONTRACTS_DIR, check_contracts, load_contracts
 from loaders.quality import EXPECTATIONS_DIR, SuiteError, read_suite, suite_files
+from loaders.register import kpi_pages, register_findings
 from loaders.settings import PROJECT_ROOT
 
 
@@ -18,7 +19,7 @@ def check_project(directory: Path | None = None) -> list[str]:
     errors = [str(error) for error in check_contracts(directory or CONTRACTS_DIR)]
     if directory is not None or errors:
         return errors
-    return check_suites() + check_generated()
+    return check_suites() + register_findings(PROJECT_ROOT) + check_generated()
 
 
 def check_suites(directory: Path = EXPECTATIONS_DIR) -> list[str]:
@@ -44,10 +45,15 @@ def check_suites(directory: Path = EXPECTATIONS_DIR) -> list[str]:
     return findings
 
 
+def generated_files() -> dict[Path, str]:
+    """Path → content of everything that follows from contracts and register."""
+    return derived_files(load_contracts(), PROJECT_ROOT) | kpi_pages(PROJECT_ROOT)
+
+
 def check_generated() -> list[str]:
-    """Generated files that no longer follow from the contracts."""
+    """Generated files that no longer follow from what they are made of."""
     findings = []
-    for path, content in derived_files(load_contracts(), PROJECT_ROOT).items():
+    for path, content in generated_files().items():
         if not path.exists() or path.read_text(encoding="utf-8") != content:
             name = path.relative_to(PROJECT_ROOT)
             findings.append(f"{name}: (file): not up to date; run `nq42 contracts derive`")

@@ -166,6 +166,17 @@ def scorecard() -> None:
 
 
 @app.command()
+def register(
+    width: Annotated[int, typer.Option(help="Columns of the table; 0 takes the terminal.")] = 0,
+) -> None:
+    """List every KPI of the programme: state, source, standing, latest value, target, verdict."""
+    from loaders.report import show_register
+
+    with _plain_errors():
+        show_register(Console(width=width) if width else console)
+
+
+@app.command()
 def sample(
     months: Annotated[list[str], typer.Argument(help="Months YYYY-MM.")],
     scale: Annotated[float, typer.Option(help="1 is the whole province.")] = 0.02,
@@ -231,12 +242,11 @@ def contracts_check(
 
 @contracts_app.command("derive")
 def contracts_derive() -> None:
-    """Write the dbt sources and the data dictionary that follow from the contracts."""
-    from loaders.contracts.derive import derived_files
-    from loaders.contracts.model import load_contracts
+    """Write what follows from contracts and register: dbt sources, data dictionary, KPI pages."""
+    from loaders.check import generated_files
 
     with _plain_errors():
-        for path, content in derived_files(load_contracts(), PROJECT_ROOT).items():
+        for path, content in generated_files().items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")
             console.print(str(path.relative_to(PROJECT_ROOT)))

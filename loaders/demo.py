@@ -27,10 +27,11 @@ from rich.progress import (
 from loaders import airflow_service
 from loaders.airflow_api import FAILED_TASK, AirflowApi, Run, TaskRun
 from loaders.contracts.model import CONTRACTS_DIR, load_contracts
+from loaders.periods import months_of
 from loaders.postgres import embedded
 from loaders.settings import PROJECT_ROOT, Settings, get_settings
 
-MONTHS = ("2024-06", "2025-06", "2025-07")
+MONTHS = ("2024-12", "2025-06", "2025-12")
 RELEASE_DAG = "build_and_publish"
 RELEASE_TASKS = ("build", "gate", "publish")
 POLL_SECONDS = 2
@@ -347,7 +348,8 @@ def _is_published(settings: Settings, inputs: Inputs) -> bool:
     delivered = {
         (path.parts[-3], path.parts[-2], _sha256(path))
         for path in settings.inbox.glob("*/*/*")
-        if path.parts[-2] in inputs.months and not path.name.endswith(".delivery.json")
+        if months_of(path.parts[-2])[1] in inputs.months
+        and not path.name.endswith(".delivery.json")
     }
     return (
         bool(delivered)

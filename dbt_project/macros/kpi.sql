@@ -10,6 +10,7 @@
     `inputs`     datasets without which it is unknown; a figure is provisional when one of them
                  is, and the last one gives the vintage of the denominator;
     `denominator_id`  what the denominator is;
+    `denominator_vintage`  of a denominator that no dataset delivers;
     `level`      commune (default); province: only the old provinces have figures;
     `is_denominator_of_province`  the denominator exists for old provinces only.
 -#}
@@ -59,7 +60,11 @@
         period,
         unit_code,
         max(data_label) as data_label,
+        {% if kpi.get('denominator_vintage') -%}
+        '{{ kpi.denominator_vintage }}'::text as denominator_vintage
+        {%- else -%}
         max(batch_id) filter (where dataset = '{{ kpi.inputs[-1] }}') as denominator_vintage
+        {%- endif %}
     from (
         {%- for dataset in kpi.inputs %}
         select

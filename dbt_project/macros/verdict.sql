@@ -14,7 +14,8 @@
         when operator = '<' then {{ c }} < target_value
         when operator = '<=' then {{ c }} <= target_value
         when operator = '=' then {{ c }} = target_value
-        when operator = '>=' then {{ c }} >= target_value
+        -- A status is 1 where it is confirmed; of two old provinces both have to have it.
+        when operator in ('>=', 'status') then {{ c }} >= target_value
         when operator = '>' then {{ c }} > target_value
         when operator in ('between', 'about') and target_low is not null and target_high is not null
             then {{ c }} >= target_low and {{ c }} <= target_high

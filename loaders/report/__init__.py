@@ -7,16 +7,18 @@ from rich.console import Console
 from loaders.postgres.database import Role, connect
 from loaders.report.data import NoReleaseError, ReleaseView, read_release
 from loaders.report.html import render_report, write_report
-from loaders.report.scorecard import print_scorecard
+from loaders.report.scorecard import print_register, print_scorecard
 from loaders.settings import get_settings
 from loaders.stages.records import PublishResult
 
 __all__ = [
     "NoReleaseError",
     "ReleaseView",
+    "print_register",
     "print_scorecard",
     "read_release",
     "render_report",
+    "show_register",
     "show_scorecard",
     "write_release_report",
     "write_report",
@@ -44,6 +46,15 @@ def show_scorecard(console: Console) -> None:
         NoReleaseError: nothing is published.
     """
     print_scorecard(_published(), console)
+
+
+def show_register(console: Console) -> None:
+    """Print every KPI of the register with its state and latest figure.
+
+    Raises:
+        NoReleaseError: nothing is published.
+    """
+    print_register(_published(), console)
 
 
 def _published() -> ReleaseView:

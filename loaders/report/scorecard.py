@@ -42,6 +42,59 @@ def print_scorecard(view: ReleaseView, console: Console) -> None:
         console.print(_without_figures(missing))
 
 
+def print_register(view: ReleaseView, console: Console) -> None:
+    """Print the whole register: each KPI once per label and boundary, whatever its state.
+
+    A KPI without figures has one line that says why; nothing stands in for a missing value.
+    """
+    table = _table(
+        ("Mã", {"no_wrap": True}),
+        ("Chỉ tiêu", {"ratio": 3}),
+        ("Tình trạng", {"no_wrap": True}),
+        ("Định nghĩa", {"no_wrap": True}),
+        ("Nguồn", {"ratio": 2}),
+        ("Địa giới", {"no_wrap": True}),
+        ("Giá trị", {"no_wrap": True, "justify": "right"}),
+        ("Kỳ", {"no_wrap": True}),
+        ("Mục tiêu", {"no_wrap": True}),
+        ("Kết luận", {"no_wrap": True}),
+    )
+    pages = Scorecard(Figures(view))
+    by_kpi = {}
+    for label in view.labels:
+        for group in pages.scorecard(label):
+            for entry in group["entries"]:
+                by_kpi.setdefault(entry["kpi_id"], []).append(entry)
+    for group in pages.without_figures():
+        for entry in group["entries"]:
+            by_kpi.setdefault(entry["kpi_id"], []).append(entry)
+    for kpi in view.kpis:
+        for entry in by_kpi[kpi["kpi_id"]]:
+            for line in entry.get("lines") or [None]:
+                verdict = line["verdict"] if line else words.VERDICTS["not_available"]
+                table.add_row(
+                    Text(kpi["kpi_id"]),
+                    Text(entry["name"].vi),
+                    Text(entry["state"].vi),
+                    Text(entry["standing"].vi),
+                    Text(kpi["source_owner_vi"] or words.NOTHING),
+                    Text(line["boundary"].vi if line else words.NOTHING),
+                    Text(_shown_value(line)),
+                    Text(line["period"] if line else words.NOTHING),
+                    Text(entry["target"]),
+                    Text(f"{verdict.sign} {verdict.vi}", style=STYLES[verdict.tone]),
+                )
+    console.print(table)
+    counts = ", ".join(f"{count} {text.vi} / {text.en}" for text, count in pages.state_counts())
+    console.print(Text(f"{len(view.kpis)} chỉ tiêu / KPIs: {counts}", style="bold"))
+
+
+def _shown_value(line: Block | None) -> str:
+    if line is None:
+        return words.NOTHING
+    return "bảo mật" if line["is_suppressed"] else str(line["value"])
+
+
 def _heading(text: words.Text) -> Text:
     return Text(f"{text.vi} / {text.en}", style="bold")
 
@@ -77,7 +130,7 @@ def _figures(groups: list[Block]) -> Table:
                     Text("" if index else entry["name"].vi),
                     Text("" if index else entry["target"]),
                     Text(line["boundary"].vi),
-                    Text("bảo mật" if line["is_suppressed"] else line["value"]),
+                    Text(_shown_value(line)),
                     Text(line["period"]),
                     Text(f"{verdict.sign} {verdict.vi}{flags}", style=STYLES[verdict.tone]),
                     Text(straight.vi, style=STYLES[straight.tone]),

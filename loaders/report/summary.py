@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from loaders.periods import months_of
 from loaders.report import words
 from loaders.report.data import Row
 from loaders.report.figures import Block, Figures, anchor, flags_of, grouped
@@ -83,7 +84,7 @@ class Scorecard:
             notes.append(words.text_of(words.SERIES, row["series"]))
         if latest and latest["maturity"] == "provisional":
             notes.append(words.MATURITIES["provisional"])
-        if is_computed and (row["period"] or "") < self.view.note["as_of_period"]:
+        if is_computed and months_of(row["period"])[1] < self.view.note["as_of_period"]:
             notes.append(words.Text("cũ hơn tháng phát hành", "older than the release month"))
         return {
             "boundary_id": row["boundary"],

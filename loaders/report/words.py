@@ -91,6 +91,11 @@ BREAKDOWNS = {
     "urban_rural": Text("Thành thị, nông thôn", "Urban and rural"),
     "zone": Text("Vùng", "Zone"),
     "household_group": Text("Nhóm hộ", "Household group"),
+    "ethnic_group": Text("Dân tộc", "Ethnic group"),
+    "poverty_class": Text("Hộ nghèo, cận nghèo", "Poor and near-poor"),
+    "scheme": Text("Hình thức tham gia", "Scheme"),
+    "category": Text("Nhóm đối tượng", "Category"),
+    "level": Text("Cấp", "Level"),
 }
 BREAKDOWN_VALUES = {
     "male": Text("Nam", "Male"),
@@ -104,6 +109,25 @@ BREAKDOWN_VALUES = {
     "HN": Text("Hộ nghèo", "Poor household"),
     "HCN": Text("Hộ cận nghèo", "Near-poor household"),
     "KHAC": Text("Hộ khác", "Other household"),
+}
+#: The State's list of ethnic groups: those who live in the province in some number.
+ETHNIC_GROUPS = {
+    code: Text(name, name)
+    for code, name in (
+        ("01", "Kinh"),
+        ("02", "Tày"),
+        ("03", "Thái"),
+        ("06", "Mường"),
+        ("07", "Nùng"),
+        ("10", "Gia-rai"),
+        ("13", "Ba-na"),
+        ("14", "Xơ-đăng"),
+        ("19", "Hrê"),
+        ("27", "Gié-Triêng"),
+        ("30", "Co"),
+        ("52", "Brâu"),
+        ("54", "Rơ-măm"),
+    )
 }
 MATURITIES = {
     "provisional": Text("sơ bộ", "provisional"),
@@ -203,7 +227,7 @@ def breakdown_value_text(breakdown: str, value: str) -> Text:
         if value.endswith("+"):
             return Text(f"Từ {value[:-1]} tuổi", f"{value[:-1]} or older")
         return Text(f"{ages} tuổi", f"{ages} years")
-    return text_of(BREAKDOWN_VALUES, value)
+    return text_of(ETHNIC_GROUPS if breakdown == "ethnic_group" else BREAKDOWN_VALUES, value)
 
 
 def number(value: Decimal | float | int | None, decimals: int = 0) -> str:

@@ -138,7 +138,11 @@ def month_fingerprints(connection: psycopg.Connection, as_of: str) -> dict[str, 
 
 def code_fingerprint() -> str:
     """Hash over models, macros and seeds, and over the settings that change a figure."""
-    return _digest(f"{get_settings().small_count_threshold}|{hash_folders(*CODE_FOLDERS)}")
+    settings = get_settings()
+    return _digest(
+        f"{settings.small_count_threshold}|{settings.population_basis}|"
+        f"{hash_folders(*CODE_FOLDERS)}"
+    )
 
 
 def hash_folders(*folders: str) -> str:
@@ -205,6 +209,7 @@ def _run_dbt(period: str, stale: list[str], candidate_id: str) -> None:
         "periods": stale,
         "candidate_id": candidate_id,
         "small_count_threshold": get_settings().small_count_threshold,
+        "population_basis": get_settings().population_basis,
         "delivery_due_days": {
             dataset.raw_table: dataset.extension.schedule.due_day
             for contract in load_contracts()

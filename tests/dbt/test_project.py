@@ -62,7 +62,7 @@ MUST_FAIL = (
     "every_insured_person_is_counted_once",
     "every_commune_with_a_population_is_a_commune_of_that_month",
     "every_workplace_is_a_registered_facility",
-    "breakdowns_add_up_kpi__doctors_per_10k",
+    "breakdowns_add_up_int_kpi__commune_values",
     "communes_add_to_their_boundary",
     "breakdowns_add_to_their_total",
     "no_sum_gives_a_hidden_cell_away",

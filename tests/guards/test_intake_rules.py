@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import datetime as dt
+import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from psycopg import sql
+from pydantic import BaseModel, ConfigDict
 
 from loaders.contracts.derive import column_list
 from loaders.contracts.model import Dataset, load_contracts
@@ -17,166 +20,41 @@ from loaders.quality import RuleOutcome, get_suite, run_suite, suite_files
 from loaders.stages.gate import ensure_raw_tables
 from tests.conftest import Warehouse
 
-PERIOD = "2025-06"
-A, B, C = (f"00000000-0000-0000-0000-00000000000{i}" for i in range(1, 4))
-D = dt.date
-
-MEMBER = {
-    "report_month": D(2025, 6, 1),
-    "person_key": A,
-    "social_insurance_key": A,
-    "birth_month": D(1985, 3, 1),
-    "sex_code": "2",
-    "residence_unit_code": "21010",
-    "card_key": A,
-    "object_code": "GD",
-    "benefit_level": "4",
-    "issuing_province_code": "51",
-    "valid_from": D(2025, 1, 1),
-    "valid_to": D(2025, 12, 31),
-}
-FACILITY = {
-    "facility_code": "51001",
-    "facility_name": "Bệnh viện",
-    "facility_type_code": "BV",
-    "ownership_code": "CL",
-    "unit_code": "21010",
-    "planned_beds": 100,
-    "actual_beds": 120,
-}
-STAFF = {
-    "person_key": A,
-    "licence_key": A,
-    "birth_month": D(1980, 1, 1),
-    "sex_code": "1",
-    "profession_code": "BS",
-    "degree_code": "DH",
-    "facility_code": "51001",
-    "is_main_workplace": "1",
-    "work_status_code": "DLV",
-}
-PUPIL = {
-    "report_month": D(2025, 6, 1),
-    "school_year": "2024-2025",
-    "record_key": A,
-    "record_version": 1,
-    "pupil_key": A,
-    "person_key": A,
-    "birth_month": D(2015, 5, 1),
-    "sex_code": "1",
-    "residence_unit_code": "21010",
-    "school_code": "51-1",
-    "level_code": "1",
-    "grade": 4,
-    "study_status_code": "1",
-}
-HOUSE = {
-    "household_key": A,
-    "person_key": A,
-    "unit_code": "21010",
-    "household_group_code": "HN",
-    "work_kind_code": "XM",
-    "programme_code": "GN",
-    "approved_on": D(2024, 5, 1),
-    "started_on": D(2024, 8, 1),
-    "completed_on": D(2025, 1, 1),
-}
-AREA = {"area_label": "Quang Ngai", "year_label": "2023", "item_label": "Area", "value": 5155}
-GROUP = {"area_label": "Quang Ngai", "group_label": "Total", "year_label": "2023", "value": 100}
-PUBLISHED = {
-    "indicator": "ty_le_ho_ngheo",
-    "area_label": "Kon Tum",
-    "period_label": "2023",
-    "value": 6.84,
-    "unit_label": "%",
-    "standing": "proven",
-    "reference_text": "kontum.gov.vn",
-}
-PEOPLE = {
-    "report_month": D(2025, 6, 1),
-    "unit_code": "21010",
-    "sex_code": "1",
-    "birth_year": 1985,
-    "population": 12,
-}
-PROVINCES = ("Quang Ngai", "Kon Tum", "WHOLE COUNTRY")
-UNITS = ("21010", "21013")  # the seeds of this test: two communes of Quảng Ngãi, valid in 2025-06
-
-#: Dataset → rows of a clean delivery.
-CLEAN: dict[str, list[dict[str, Any]]] = {
-    "social_insurance__health_insurance_members": [MEMBER, MEMBER | {"card_key": B}],
-    "health__facilities": [FACILITY, FACILITY | {"facility_code": "51002"}],
-    "health__staff": [STAFF, STAFF | {"facility_code": "51002", "is_main_workplace": "0"}],
-    "education__pupils": [PUPIL, PUPIL | {"record_version": 2}],
-    "housing__temporary_houses": [HOUSE, HOUSE | {"programme_code": "NCC", "completed_on": None}],
-    "statistics_office__population_area": [AREA | {"area_label": name} for name in PROVINCES],
-    "statistics_office__population_by_sex_residence": [
-        *(GROUP | {"area_label": name} for name in PROVINCES),
-        GROUP | {"group_label": "Male", "value": 49.9},
-        GROUP | {"group_label": "Female", "value": 50.1},
-    ],
-    "statistics_office__published_indicators": [PUBLISHED, PUBLISHED | {"period_label": "2024"}],
-    "statistics_office__commune_population": [PEOPLE | {"unit_code": code} for code in UNITS],
+RULES_DIR = Path(__file__).parent / "rules"
+#: A dataset's own period by how often it comes, and the one before it.
+PERIODS = {
+    "monthly": ("2025-06", "2025-05"),
+    "quarterly": ("2025-Q2", "2025-Q1"),
+    "annual": ("2024", "2023"),
 }
 
-#: Rule → rows that it must find (row rules: added to the clean ones; else the whole delivery).
-FIRES: dict[str, list[dict[str, Any]]] = {
-    # 21025 is a commune code from 2025-07-01 on; before that day it was another commune.
-    "hi_members.unit_valid_on_date": [MEMBER | {"card_key": C, "residence_unit_code": "21099"}],
-    "hi_members.birth_not_in_future": [MEMBER | {"card_key": C, "birth_month": D(2025, 7, 1)}],
-    "hi_members.validity_in_order": [MEMBER | {"card_key": C, "valid_to": D(2024, 12, 31)}],
-    "hi_members.not_repeated": [MEMBER],
-    "hi_members.one_person_one_commune": [MEMBER, MEMBER | {"residence_unit_code": "21013"}],
-    "hi_members.volume_like_before": [MEMBER],
-    "facilities.unit_valid_on_date": [FACILITY | {"facility_code": "51009", "unit_code": "99999"}],
-    "facilities.not_repeated": [FACILITY],
-    "facilities.stations_have_few_beds": [
-        FACILITY | {"facility_code": "51009", "facility_type_code": "TYT"}
-    ],
-    "facilities.has_hospitals": [FACILITY | {"facility_type_code": "PK"}],
-    "facilities.volume_like_before": [FACILITY],
-    "staff.birth_not_in_future": [STAFF | {"person_key": B, "birth_month": D(2030, 1, 1)}],
-    "staff.of_working_age": [STAFF | {"person_key": B, "birth_month": D(2010, 1, 1)}],
-    "staff.facility_known": [STAFF | {"person_key": B, "facility_code": "51777"}],
-    "staff.not_repeated": [STAFF],
-    "staff.volume_like_before": [STAFF],
-    "pupils.unit_valid_on_date": [PUPIL | {"record_key": B, "residence_unit_code": "00000"}],
-    "pupils.age_plausible": [PUPIL | {"record_key": B, "birth_month": D(1950, 1, 1)}],
-    "pupils.grade_fits_level": [PUPIL | {"record_key": B, "grade": 9}],
-    "pupils.school_year_of_month": [PUPIL | {"record_key": B, "school_year": "2025-2026"}],
-    "pupils.not_repeated": [PUPIL],
-    "pupils.volume_like_before": [PUPIL],
-    "houses.unit_valid_on_date": [HOUSE | {"household_key": B, "unit_code": "21025"}],
-    "houses.approved_before_completed": [
-        HOUSE | {"household_key": B, "started_on": None, "completed_on": D(2024, 4, 30)}
-    ],
-    "houses.started_before_completed": [
-        HOUSE | {"household_key": B, "completed_on": D(2024, 7, 31)}
-    ],
-    "houses.not_in_future": [HOUSE | {"household_key": B, "completed_on": D(2025, 7, 1)}],
-    "houses.not_repeated": [HOUSE],
-    "houses.volume_like_before": [HOUSE],
-    "population_area.not_negative": [AREA | {"year_label": "2022", "value": -1}],
-    "population_area.not_repeated": [AREA],
-    "population_area.has_our_provinces": [AREA],
-    "population_groups.not_negative": [GROUP | {"year_label": "2022", "value": -1}],
-    "population_groups.not_repeated": [GROUP],
-    "population_groups.has_our_provinces": [GROUP],
-    "population_groups.sexes_add_up": [
-        GROUP,
-        GROUP | {"group_label": "Male", "value": 49},
-        GROUP | {"group_label": "Female", "value": 49},
-    ],
-    "published.not_repeated": [PUBLISHED],
-    "published.percentages_in_range": [PUBLISHED | {"period_label": "2022", "value": 684}],
-    "published.has_unit": [PUBLISHED | {"unit_label": None}],
-    "commune_population.unit_valid_on_date": [PEOPLE | {"unit_code": "21025"}],
-    "commune_population.not_repeated": [PEOPLE],
-    "commune_population.birth_year_plausible": [PEOPLE | {"birth_year": 2026}],
-    "commune_population.every_commune": [PEOPLE],
-    "commune_population.volume_like_before": [PEOPLE],
-}
+
+class Example(BaseModel):
+    """Deliveries of one dataset that its rules judge, as changes to one good row.
+
+    ``fires`` holds for each rule the rows that it must find: a row rule's are added to the clean
+    ones, a dataset rule's are the whole delivery. ``before`` is the delivery of the period before
+    (three rows when left out), ``around`` what other raw tables hold in the same period.
+    In columns of pseudonyms one letter stands for a key.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    row: dict[str, Any]
+    clean: list[dict[str, Any]]
+    fires: dict[str, list[dict[str, Any]]]
+    before: list[dict[str, Any]] = [{}, {}, {}]
+    around: dict[str, list[dict[str, Any]]] = {}
+    periods: tuple[str, str] | None = None
+
+    def rows(self, changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [self.row | change for change in changes]
+
+
 DATASETS = {d.raw_table: d for contract in load_contracts() for d in contract.datasets}
+EXAMPLES = {
+    path.stem: Example.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    for path in sorted(RULES_DIR.glob("*.yaml"))
+}
 RULES = [
     (path.stem, rule)
     for path in suite_files("intake")
@@ -186,36 +64,45 @@ RULES = [
 
 @pytest.fixture(scope="module")
 def border(warehouse: Warehouse) -> Iterator[None]:
-    """Raw tables with one earlier month, and a unit list of two communes."""
+    """Raw tables with one earlier period, and a list of a few units."""
     with connect(Role.LOADER) as connection:
         ensure_raw_tables(connection, list(DATASETS.values()))
-        for dataset in DATASETS.values():
-            name = sql.Identifier("raw", f"{dataset.raw_table}__2025_05")
-            connection.execute(
-                sql.SQL("CREATE TABLE {} PARTITION OF {} FOR VALUES IN ('2025-05')").format(
-                    name, sql.Identifier("raw", dataset.raw_table)
-                )
-            )
-            # Three rows make a delivery of one row suspicious, and one of two rows not.
-            first = CLEAN[dataset.raw_table][0]
-            codes = (
-                {"facility_code": f"5100{i}"} if "facility_code" in first else {} for i in "123"
-            )
-            rows = [first | code for code in codes]
-            _insert(connection, name, dataset, rows, "2025-05")
+        for name, example in EXAMPLES.items():
+            _deliver(connection, name, example.rows(example.before), _periods(name)[1])
     with connect(Role.TRANSFORMER) as connection:
         connection.execute(
             "create table reference.geo_unit (unit_level text, unit_code text, valid_from date,"
-            " valid_to date, old_province_code text)"
+            " valid_to date, old_province_code text, is_urban boolean)"
         )
         connection.execute(
             "insert into reference.geo_unit values"
-            " ('commune', '21010', '2004-01-01', '2025-06-30', '51'),"
-            " ('commune', '21013', '2004-01-01', '2025-06-30', '51'),"
-            " ('commune', '21025', '2025-07-01', null, '51'),"
-            " ('district', '21099', '2004-01-01', null, '51')"
+            " ('commune', '21010', '2004-01-01', '2025-06-30', '51', true),"
+            " ('commune', '21013', '2004-01-01', '2025-06-30', '51', false),"
+            " ('commune', '21025', '2025-07-01', null, '51', true),"
+            " ('district', '522', '2004-01-01', '2025-06-30', '51', null),"
+            " ('district', '21099', '2004-01-01', null, '51', null),"
+            " ('province', '51', '2004-01-01', null, '51', null),"
+            " ('province', '62', '2004-01-01', '2025-06-30', '62', null)"
         )
     yield
+
+
+def _periods(raw_table: str) -> tuple[str, str]:
+    """The period that is judged, and the one before it."""
+    frequency = DATASETS[raw_table].extension.schedule.frequency
+    return EXAMPLES[raw_table].periods or PERIODS[frequency]
+
+
+def _deliver(connection: Any, raw_table: str, rows: list[dict[str, Any]], period: str) -> None:
+    """Rows into the partition of a raw table, which is emptied first."""
+    table = sql.Identifier("raw", f"{raw_table}__{period.replace('-', '_')}")
+    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
+    connection.execute(
+        sql.SQL("CREATE TABLE {} PARTITION OF {} FOR VALUES IN ({})").format(
+            table, sql.Identifier("raw", raw_table), sql.Literal(period)
+        )
+    )
+    _insert(connection, table, DATASETS[raw_table], rows, period)
 
 
 def _insert(
@@ -226,7 +113,7 @@ def _insert(
     period: str,
 ) -> None:
     for number, row in enumerate(rows, start=1):
-        record = row | {
+        record = {name: _value(dataset, name, value) for name, value in row.items()} | {
             "_period": period,
             "_batch_id": "b",
             "_row_number": number,
@@ -243,18 +130,27 @@ def _insert(
         )
 
 
+def _value(dataset: Dataset, column: str, value: Any) -> Any:
+    """One letter in a column of pseudonyms is the key with its number."""
+    if value is not None and dataset.column(column).physical_type == "uuid":
+        return uuid.UUID(int=ord(value) - ord("A") + 1)
+    return value
+
+
 def judge(raw_table: str, rows: list[dict[str, Any]]) -> dict[str, RuleOutcome]:
-    dataset = DATASETS[raw_table]
+    dataset, (period, _) = DATASETS[raw_table], _periods(raw_table)
     table = sql.Identifier("stage", "judged")
     with connect(Role.LOADER) as connection:
+        for other, beside in EXAMPLES[raw_table].around.items():
+            _deliver(connection, other, beside, period)
         connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
         connection.execute(sql.SQL("CREATE TABLE {} ({})").format(table, column_list(dataset)))
-        _insert(connection, table, dataset, rows, PERIOD)
+        _insert(connection, table, dataset, rows, period)
     variables = {
-        "period": PERIOD,
-        "period_start": start_of(PERIOD).isoformat(),
-        "period_end": end_of(PERIOD).isoformat(),
-        "school_year": school_year_of(PERIOD),
+        "period": period,
+        "period_start": start_of(period).isoformat(),
+        "period_end": end_of(period).isoformat(),
+        "school_year": school_year_of(period),
         "raw_table": f'raw."{raw_table}"',
     }
     suite = get_suite("intake", raw_table)
@@ -262,26 +158,29 @@ def judge(raw_table: str, rows: list[dict[str, Any]]) -> dict[str, RuleOutcome]:
     return {outcome.rule.meta.id: outcome for outcome in outcomes}
 
 
-def test_every_rule_has_a_case() -> None:
-    assert {rule.meta.id for _, rule in RULES} == set(FIRES)
+def test_every_rule_has_an_example() -> None:
+    examples = {rule for example in EXAMPLES.values() for rule in example.fires}
+    assert examples == {rule.meta.id for _, rule in RULES}
 
 
-@pytest.mark.parametrize("raw_table", CLEAN)
+@pytest.mark.parametrize("raw_table", EXAMPLES)
 def test_a_clean_delivery_passes_every_rule(border: None, raw_table: str) -> None:
-    outcomes = judge(raw_table, CLEAN[raw_table])
+    example = EXAMPLES[raw_table]
+    outcomes = judge(raw_table, example.rows(example.clean))
     assert {rule_id: o.observed for rule_id, o in outcomes.items() if o.result != "pass"} == {}
 
 
 @pytest.mark.parametrize(("raw_table", "rule"), RULES, ids=[rule.meta.id for _, rule in RULES])
 def test_the_rule_fires(border: None, raw_table: str, rule: Any) -> None:
-    bad = FIRES[rule.meta.id]
+    example = EXAMPLES[raw_table]
+    clean, bad = example.rows(example.clean), example.rows(example.fires[rule.meta.id])
     if rule.meta.kind == "row":
-        outcome = judge(raw_table, [*CLEAN[raw_table], *bad])[rule.meta.id]
+        outcome = judge(raw_table, [*clean, *bad])[rule.meta.id]
         assert (outcome.result, outcome.rows_failing) == ("fail", len(bad))
         with connect(Role.LOADER) as connection:
             query = outcome.failing_rows_sql or ""
             found = connection.execute(query.encode()).fetchall()
-        first = len(CLEAN[raw_table]) + 1
+        first = len(clean) + 1
         assert sorted(row[0] for row in found) == list(range(first, first + len(bad)))
     else:
         assert judge(raw_table, bad)[rule.meta.id].result == "fail"

@@ -1,11 +1,38 @@
+{#-
+    The population behind the rates per 10,000. The statistics office and the merger resolution
+    differ by 16 %, and each rate with them: the one in use stands beside every value.
+-#}
+{% macro population_basis() %}
+    {% set basis = var('population_basis') %}
+    {% if basis not in ('statistics_office', 'resolution') %}
+        {{ exceptions.raise_compiler_error(
+            "population_basis: '" ~ basis ~ "' is neither statistics_office nor resolution"
+        ) }}
+    {% endif %}
+    {{ return(basis) }}
+{% endmacro %}
+
+{#- Registry entry of a rate per resident; its inputs beside the population. -#}
+{% macro rate_per_resident(inputs) %}
+    {% if population_basis() == 'resolution' %}
+        {{ return({
+            'form': 'rate',
+            'inputs': inputs,
+            'denominator_id': 'resolution_population',
+            'denominator_vintage': '202/2025/QH15',
+        }) }}
+    {% endif %}
+    {{ return({
+        'form': 'rate',
+        'inputs': inputs + ['statistics_office__commune_population'],
+        'denominator_id': 'commune_population',
+    }) }}
+{% endmacro %}
+
 {#- Health staff and beds, health insurance, schooling and temporary houses. -#}
 {% macro kpis_core() %}
     {% set population = 'statistics_office__commune_population' %}
-    {% set staff = {
-        'form': 'rate',
-        'inputs': ['health__staff', 'health__facilities', population],
-        'denominator_id': 'commune_population',
-    } %}
+    {% set staff = rate_per_resident(['health__staff', 'health__facilities']) %}
     {% set pupils = {
         'form': 'rate',
         'inputs': ['education__pupils', population],
@@ -18,11 +45,7 @@
             'inputs': ['social_insurance__health_insurance_members', population],
             'denominator_id': 'commune_population',
         },
-        'hospital_beds_per_10k': {
-            'form': 'rate',
-            'inputs': ['health__facilities', population],
-            'denominator_id': 'commune_population',
-        },
+        'hospital_beds_per_10k': rate_per_resident(['health__facilities']),
         'net_enrolment_lower_secondary': pupils,
         'net_enrolment_primary': pupils,
         'net_enrolment_upper_secondary': pupils,

@@ -6,10 +6,9 @@ denominator as (
     select
         period,
         unit_code,
-        sum(population) as denominator
-    from {{ ref('int_population__commune_month') }}
+        population as denominator
+    from {{ ref('int_population__commune_total') }}
     where {{ is_computed_period() }}
-    group by period, unit_code
 ),
 
 -- Exclusions: beds of commune health stations do not count in the target.

@@ -18,8 +18,8 @@ months as (
 
 inputs as (
     {% for kpi_id, kpi in computed_kpis().items() %}
-    {% set is_last_kpi = loop.last %}
-    {% for dataset in kpi.inputs %}
+    {%- set is_last_kpi = loop.last %}
+    {%- for dataset in kpi.inputs %}
     select
         '{{ kpi_id }}' as kpi_id,
         {{ kpi_period(kpi, dataset, 'batches.period') }} as period,
@@ -31,9 +31,10 @@ inputs as (
     where batches.dataset = '{{ dataset }}'
     {% if not (is_last_kpi and loop.last) %}
     union all
+
     {% endif %}
-    {% endfor %}
-    {% endfor %}
+    {%- endfor %}
+    {%- endfor %}
 ),
 
 final as (
