@@ -17,12 +17,14 @@
 {% macro computed_kpis() %}
     {% set kpis = {} %}
     {% do kpis.update(kpis_core()) %}
+    {% do kpis.update(kpis_insurance()) %}
     {{ return(kpis) }}
 {% endmacro %}
 
 {#- month, quarter or year: the kind of a dataset's periods; the domains list those not monthly. -#}
 {% macro dataset_frequency(dataset) %}
     {% set frequencies = {} %}
+    {% do frequencies.update(dataset_frequencies_insurance()) %}
     {{ return(frequencies.get(dataset, 'month')) }}
 {% endmacro %}
 
