@@ -18,6 +18,7 @@
     {% set kpis = {} %}
     {% do kpis.update(kpis_core()) %}
     {% do kpis.update(kpis_insurance()) %}
+    {% do kpis.update(kpis_public_health()) %}
     {{ return(kpis) }}
 {% endmacro %}
 
@@ -25,6 +26,7 @@
 {% macro dataset_frequency(dataset) %}
     {% set frequencies = {} %}
     {% do frequencies.update(dataset_frequencies_insurance()) %}
+    {% do frequencies.update(dataset_frequencies_public_health()) %}
     {{ return(frequencies.get(dataset, 'month')) }}
 {% endmacro %}
 
