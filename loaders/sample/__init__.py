@@ -151,6 +151,7 @@ def _for_truth(records: pl.DataFrame) -> pl.DataFrame:
     heavy = {
         "person_key", "full_name", "social_insurance_key", "card_key", "record_key", "pupil_key",
         "address", "licence_key", "registered_facility_code", "ethnic_group_code", "birth_month",
+        "claim_key",
     }  # fmt: skip
     return records.select(name for name in records.columns if name not in heavy)
 
