@@ -65,7 +65,8 @@ def test_airflow_published_the_true_values(
     with connect(Role.BI) as connection:
         rows = connection.execute(
             "select kpi_id, series, period, boundary, unit_level, unit_code, breakdown,"
-            " breakdown_value, value, is_suppressed from marts.fct_kpi_value where data_label = 'sample'"
+            " breakdown_value, value, is_suppressed from marts.fct_kpi_value"
+            " where data_label = 'sample'"
         ).fetchall()
     published = {tuple(row[:8]): row[8] for row in rows if not row[9]}
     compared = {
