@@ -12,13 +12,14 @@ import polars as pl
 
 from loaders.contracts.model import Dataset, get_contract
 from loaders.log import get_logger
-from loaders.sample import agencies, defects
+from loaders.sample import agencies, defects, poverty
 from loaders.sample.defects import Defect, damage
 from loaders.sample.extract import Extract
 from loaders.sample.files import to_text, write_file, write_side_car
 from loaders.sample.geography import SEEDS_DIR, SampleError, read_geography
 from loaders.sample.province import Month, Province
 from loaders.sample.truths import core
+from loaders.sample.truths import poverty as poverty_truth
 from loaders.sample.truths.base import Known, truth_rows, write_truth
 
 REAL_DIR = Path(__file__).parent / "real"
@@ -26,9 +27,9 @@ REAL_DIR = Path(__file__).parent / "real"
 STATISTICS = "statistics_office"
 PUBLISHED = ("population_area", "population_by_sex_residence", "published_indicators")
 #: Who writes the extracts, who knows the answers, and what is damaged in each dataset.
-DOMAINS = (agencies,)
-TRUTHS = (core,)
-KINDS = defects.KINDS
+DOMAINS = (agencies, poverty)
+TRUTHS = (core, poverty_truth)
+KINDS = defects.KINDS | poverty.KINDS
 SAMPLE_NOTE = "Dữ liệu mẫu, người và số liệu không có thật / Sample data, nobody in it is real"
 REAL_NOTE = "Số liệu đã công bố / Published figures"
 
