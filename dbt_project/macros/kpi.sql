@@ -17,6 +17,7 @@
 {% macro computed_kpis() %}
     {% set kpis = {} %}
     {% do kpis.update(kpis_core()) %}
+    {% do kpis.update(kpis_poverty()) %}
     {{ return(kpis) }}
 {% endmacro %}
 

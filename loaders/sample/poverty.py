@@ -48,7 +48,8 @@ def extracts(province: Province, month: Month) -> Iterator[Extract]:
     yield Extract(review, "poor_households", month.period, poor_households(province, month, poor))
     members = poor_household_members(province, month, poor)
     yield Extract(review, "poor_household_members", month.period, members)
-    yield Extract(review, "household_totals", month.period, household_totals(province, month))
+    totals = household_totals(province, month, poor)
+    yield Extract(review, "household_totals", month.period, totals)
     group = _assistance_group(province, month, poor)
     payments = assistance_payments(province, month, group)
     yield Extract("social_protection", "assistance_payments", month.period, payments)
@@ -264,8 +265,10 @@ def poor_household_members(province: Province, month: Month, poor: PoorHousehold
     ).sort("_unit", "_household", "_person")  # fmt: skip
 
 
-def household_totals(province: Province, month: Month) -> pl.DataFrame:
+def household_totals(province: Province, month: Month, poor: PoorHouseholds) -> pl.DataFrame:
     """All households by commune and ethnic group."""
+    is_listed = np.zeros(province.household_count, dtype=bool)
+    is_listed[poor.home] = True
     place = province.place(province.head, month.end)
     keys = ["_unit", "_ethnic"]
     return (
@@ -273,12 +276,14 @@ def household_totals(province: Province, month: Month) -> pl.DataFrame:
             {
                 "_unit": province.geography.unit[month.era][place],
                 "_ethnic": province.ethnic,
+                "_is_listed": is_listed,
                 "_delivered": province.is_delivered(place, month),
             }
         )
         .filter("_delivered")
         .group_by(keys)
-        .agg(households=pl.len().cast(pl.Int64))
+        # Only rows without poor households are damaged: a rate stays below 100 %.
+        .agg(households=pl.len().cast(pl.Int64), _may_break=~pl.col("_is_listed").any())
         .sort(keys)
         .with_columns(unit_code=unit_code_of("_unit"), ethnic_group_code="_ethnic")
     )
@@ -472,12 +477,13 @@ KINDS: dict[str, list[Kind]] = {
         duplicate_kind("members"),
     ],
     "household_totals": [
-        Kind("households_missing", "contract.required", set_to("households", None)),
-        Kind("households_negative", "contract.range", set_to("households", "-4")),
+        Kind("households_missing", "contract.required", set_to("households", None), "_may_break"),
+        Kind("households_negative", "contract.range", set_to("households", "-4"), "_may_break"),
         Kind("too_many_households", "household_totals.households_plausible",
-             set_to("households", "99999")),
-        Kind("ethnic_group_in_words", "contract.pattern", set_to("ethnic_group_code", "Hrê")),
-        *unit_kinds("household_totals", "unit_code"),
+             set_to("households", "99999"), "_may_break"),
+        Kind("ethnic_group_in_words", "contract.pattern",
+             set_to("ethnic_group_code", "Hrê"), "_may_break"),
+        *unit_kinds("household_totals", "unit_code", "_may_break"),
         duplicate_kind("household_totals"),
     ],
     "assistance_payments": [
