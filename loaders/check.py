@@ -45,16 +45,16 @@ def check_suites(directory: Path = EXPECTATIONS_DIR) -> list[str]:
     return findings
 
 
-def generated_files() -> dict[Path, str]:
+def generated_files(root: Path = PROJECT_ROOT) -> dict[Path, str]:
     """Path → content of everything that follows from contracts and register."""
-    return derived_files(load_contracts(), PROJECT_ROOT) | kpi_pages(PROJECT_ROOT)
+    return derived_files(load_contracts(), root) | kpi_pages(root)
 
 
-def check_generated() -> list[str]:
+def check_generated(root: Path = PROJECT_ROOT) -> list[str]:
     """Generated files that no longer follow from what they are made of."""
     findings = []
-    for path, content in generated_files().items():
+    for path, content in generated_files(root).items():
         if not path.exists() or path.read_text(encoding="utf-8") != content:
-            name = path.relative_to(PROJECT_ROOT)
+            name = path.relative_to(root)
             findings.append(f"{name}: (file): not up to date; run `nq42 contracts derive`")
     return findings

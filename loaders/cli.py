@@ -22,8 +22,10 @@ app = typer.Typer(
 )
 contracts_app = typer.Typer(help="Data contracts of the sources.", no_args_is_help=True)
 postgres_app = typer.Typer(help="The embedded PostgreSQL server.", no_args_is_help=True)
+new_app = typer.Typer(help="Starting points for a source or a KPI.", no_args_is_help=True)
 audit_app = typer.Typer(help="The audit trail.", no_args_is_help=True)
 app.add_typer(contracts_app, name="contracts")
+app.add_typer(new_app, name="new")
 app.add_typer(postgres_app, name="postgres")
 app.add_typer(audit_app, name="audit")
 
@@ -250,6 +252,28 @@ def contracts_derive() -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")
             console.print(str(path.relative_to(PROJECT_ROOT)))
+
+
+@new_app.command("source")
+def new_source(source: Source, dataset: DatasetName) -> None:
+    """Files of a new source with one dataset: contract, suite, examples, staging model."""
+    from loaders.scaffold import new_source as scaffold
+
+    with _plain_errors():
+        for path in scaffold(PROJECT_ROOT, source, dataset):
+            console.print(str(path), highlight=False)
+    console.print("Now make them true (docs/add_a_source.md), then: nq42 contracts derive")
+
+
+@new_app.command("kpi")
+def new_kpi(kpi_id: str, source: Source, dataset: DatasetName) -> None:
+    """Files of a KPI of the register: model, worked example, entry in the list of KPIs."""
+    from loaders.scaffold import new_kpi as scaffold
+
+    with _plain_errors():
+        for path in scaffold(PROJECT_ROOT, kpi_id, source, dataset):
+            console.print(str(path), highlight=False)
+    console.print("Now make them true (docs/add_a_kpi.md), then: nq42 contracts derive")
 
 
 @postgres_app.command("start")

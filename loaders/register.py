@@ -48,6 +48,12 @@ def kpi_pages(root: Path) -> dict[Path, str]:
     return pages
 
 
+def computed_kpis(root: Path) -> set[str]:
+    """KPIs of the register that are computed from records."""
+    kpis = _rows(root / "dbt_project/seeds/programme_kpi.csv")
+    return {kpi["kpi_id"] for kpi in kpis if kpi["register_state"] == "computed"}
+
+
 def register_findings(root: Path) -> list[str]:
     """Computed KPIs without a model or a worked example, models that the register does not know."""
     project = root / "dbt_project"

@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     pseudonym_key: SecretStr | None = None
     bi_password: SecretStr | None = None
     small_count_threshold: int = Field(default=5, ge=1)
-    population_basis: Literal["statistics_office", "resolution"] = "statistics_office"
+    population_basis: Literal["statistics_office", "register"] = "statistics_office"
     landing_retention_days: int = Field(default=365, ge=1)
     log_format: Literal["console", "json"] = "console"
 

@@ -22,7 +22,7 @@
     were enough. Not recursive: that does not run over distributed tables.
     A part without anybody is the last choice: hiding a zero protects less.
 -#}
-{% macro secondary_suppression(sums, primary_cells, rounds=8) %}
+{% macro secondary_suppression(sums, primary_cells, rounds=12) %}
 round_0 as (
     select cell_id from {{ primary_cells }}
 ),

@@ -11,19 +11,26 @@
                  is, and the last one gives the vintage of the denominator;
     `denominator_id`  what the denominator is;
     `denominator_vintage`  of a denominator that no dataset delivers;
-    `level`      commune (default); province: only the old provinces have figures;
+    `level`      commune (default); province: only the old provinces have figures; mixed: only the
+                 units that its rows name, such as districts first and communes later;
     `is_denominator_of_province`  the denominator exists for old provinces only.
 -#}
 {% macro computed_kpis() %}
     {% set kpis = {} %}
     {% do kpis.update(kpis_core()) %}
+    {% do kpis.update(kpis_home_affairs()) %}
     {% do kpis.update(kpis_poverty()) %}
+    {% do kpis.update(kpis_schools()) %}
+    {% do kpis.update(kpis_public_health()) %}
     {{ return(kpis) }}
 {% endmacro %}
 
 {#- month, quarter or year: the kind of a dataset's periods; the domains list those not monthly. -#}
 {% macro dataset_frequency(dataset) %}
     {% set frequencies = {} %}
+    {% do frequencies.update(dataset_frequencies_home_affairs()) %}
+    {% do frequencies.update(dataset_frequencies_schools()) %}
+    {% do frequencies.update(dataset_frequencies_public_health()) %}
     {{ return(frequencies.get(dataset, 'month')) }}
 {% endmacro %}
 

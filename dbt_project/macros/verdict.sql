@@ -74,8 +74,12 @@
     end
 {%- endmacro %}
 
-{#- `is_achieved` and `as_of_year` are SQL over the relation; without them target and direction decide. -#}
-{% macro progress_verdict(relation, is_achieved=none, as_of_year='current_year') %}
+{#-
+    `is_achieved` and `as_of_year` are SQL over the relation; without them target and direction
+    decide. `has_pace`: false where a value is reached in one step, such as a status; then only
+    "achieved" decides.
+-#}
+{% macro progress_verdict(relation, is_achieved=none, as_of_year='current_year', has_pace='true') %}
 with
 
 observations as (
@@ -116,7 +120,7 @@ checked as (
         -- Decimal years carry rounding errors of 1e-13.
         elapsed >= 1 - 1e-9 and b * c >= 0 as is_measurable,
         g is not null as has_target,
-        span > 0 and g <> b and g / b > 0 as is_target_usable
+        {{ has_pace }} and span > 0 and g <> b and g / b > 0 as is_target_usable
     from symbols
 ),
 
@@ -133,7 +137,7 @@ measured as (
         end as ratio,
         {{ limit_factor('b', 'l') }} as c_limit,
         case
-            when span > 0 and g_raw is not null
+            when {{ has_pace }} and span > 0 and g_raw is not null
                 then b_raw + (g_raw - b_raw) * least(greatest(elapsed, 0) / span, 1)
         end as straight_line_expected,
         case when elapsed >= 1 - 1e-9 then (c - b_raw) / elapsed end as yearly_pace

@@ -2,7 +2,7 @@
 with
 
 delivered as (
-    {% for kpi_id, kpi in computed_kpis().items() if kpi.get('level') != 'province' %}
+    {% for kpi_id, kpi in computed_kpis().items() if kpi.get('level', 'commune') == 'commune' %}
     select
         '{{ kpi_id }}' as kpi_id,
         period,

@@ -12,14 +12,17 @@ import polars as pl
 
 from loaders.contracts.model import Dataset, get_contract
 from loaders.log import get_logger
-from loaders.sample import agencies, defects, poverty
+from loaders.sample import agencies, defects, home_affairs, poverty, public_health, schools
 from loaders.sample.defects import Defect, damage
 from loaders.sample.extract import Extract
 from loaders.sample.files import to_text, write_file, write_side_car
 from loaders.sample.geography import SEEDS_DIR, SampleError, read_geography
 from loaders.sample.province import Month, Province
 from loaders.sample.truths import core
+from loaders.sample.truths import home_affairs as home_affairs_truth
 from loaders.sample.truths import poverty as poverty_truth
+from loaders.sample.truths import public_health as public_health_truth
+from loaders.sample.truths import schools as schools_truth
 from loaders.sample.truths.base import Known, truth_rows, write_truth
 
 REAL_DIR = Path(__file__).parent / "real"
@@ -27,9 +30,9 @@ REAL_DIR = Path(__file__).parent / "real"
 STATISTICS = "statistics_office"
 PUBLISHED = ("population_area", "population_by_sex_residence", "published_indicators")
 #: Who writes the extracts, who knows the answers, and what is damaged in each dataset.
-DOMAINS = (agencies, poverty)
-TRUTHS = (core, poverty_truth)
-KINDS = defects.KINDS | poverty.KINDS
+DOMAINS = (agencies, home_affairs, poverty, public_health, schools)
+TRUTHS = (core, home_affairs_truth, poverty_truth, public_health_truth, schools_truth)
+KINDS = defects.KINDS | home_affairs.KINDS | poverty.KINDS | public_health.KINDS | schools.KINDS
 SAMPLE_NOTE = "Dữ liệu mẫu, người và số liệu không có thật / Sample data, nobody in it is real"
 REAL_NOTE = "Số liệu đã công bố / Published figures"
 

@@ -368,9 +368,9 @@ def _payments(
     method = _method(province, month, people)
     # The second code of a person is paid by hand.
     method = np.where(group == "KHAC", "TM", method)
-    holder = np.where(province.uniform("account holder")[people] < 0.8, "1", "2")
     child = month.year - province.birth_year[people].astype(int) < 16
-    holder = np.where(child, "2", holder)
+    own = province.uniform("account holder")[people] < 0.85
+    holder = np.select([child | (~own & (group == "KT")), own], ["2", "1"], "3")
     died, home = province.death[people], province.household[people]
     steps = np.array([GROUPS[code] for code in group], dtype=np.int64)
     return _person_columns(province, month, people).with_columns(

@@ -23,7 +23,7 @@ from loaders.stages.records import PublishResult
 from loaders.stages.setup import prepare_warehouse
 from tests.conftest import Warehouse
 
-MONTHS = ("2024-06", "2025-06", "2025-07")
+MONTHS = ("2024-12", "2025-06", "2025-12")
 SCALE, SEED = 0.01, 7
 CellKey = tuple[str, ...]
 
@@ -41,9 +41,9 @@ def import_month(period: str) -> list[IntakeResult]:
 
 
 def read_truth(folder: Path) -> dict[CellKey, dict[str, str]]:
-    """KPI, period, boundary, level, unit, breakdown, value → the row of truth.csv."""
+    """KPI, series, period, boundary, level, unit, breakdown, value → the row of truth.csv."""
     with (folder / "truth.csv").open(encoding="utf-8") as stream:
-        return {tuple(list(row.values())[:7]): row for row in csv.DictReader(stream)}
+        return {tuple(list(row.values())[:8]): row for row in csv.DictReader(stream)}
 
 
 @dataclass(frozen=True)

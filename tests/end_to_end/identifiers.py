@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
-import csv
 import importlib.util
 import re
 import subprocess
 from pathlib import Path
 
-from openpyxl import load_workbook
 from sqlalchemy.engine import URL
 
-CITIZEN = re.compile(r"^\d{12}$")
+from loaders.connectors import CONNECTORS
+from loaders.contracts.model import load_contracts
+from loaders.readers import READERS
+
+#: Long enough not to be an amount or a count by chance.
+NUMBER = re.compile(r"^(?=.*\d)[A-Za-z0-9_-]{9,}$")
 
 
 def identifiers(inbox: Path, months: tuple[str, ...]) -> tuple[set[str], set[str]]:
-    """Every citizen, insurance, card and pupil number in the extracts, and every full name."""
+    """Every number that identifies somebody in the extracts of the months, and every full name.
+
+    What identifies is what the contracts class so; files are read as their contracts say.
+    """
     numbers: set[str] = set()
     names: set[str] = set()
-    columns = {"SO_DINH_DANH", "MA_SO_BHXH", "MA_THE", "mahocsinh", "sodinhdanh", "idbanghi"}
-    for path, delimiter in [
-        *((p, ";") for m in months for p in inbox.glob(f"social_insurance/{m}/*.csv")),
-        *((p, ",") for m in months for p in inbox.glob(f"education/{m}/*.csv")),
-    ]:
-        with path.open(encoding="utf-8-sig") as stream:
-            for row in csv.DictReader(stream, delimiter=delimiter):
-                numbers |= {row[c] for c in columns if row.get(c)}
-                names |= {row[c] for c in ("HO_TEN", "hovaten") if row.get(c)}
-    books = [p for m in months for p in inbox.glob(f"h*/{m}/N*.xlsx")]
-    for path in books:
-        # Read whole: a workbook in read-only mode keeps its file open until it is collected.
-        for row in load_workbook(path).worksheets[0].iter_rows(values_only=True):
-            numbers |= {str(v) for v in row if isinstance(v, str) and CITIZEN.match(v)}
-            names |= {v for v in row if isinstance(v, str) and v.startswith("Nguyễn ")}
-    return {n for n in numbers if len(n) >= 8}, names
+    for contract in load_contracts():
+        for dataset in contract.datasets:
+            columns = [c for c in dataset.columns if c.classification == "identifier"]
+            for period in filter(None, map(dataset.period_in, months)) if columns else ():
+                connector, reader = dataset.extension.connector, dataset.extension.reader
+                fetch = CONNECTORS[connector.name]
+                delivery = fetch(inbox, dataset.source, period, **connector.options)
+                if delivery is None:
+                    continue
+                for batch in READERS[reader.name](delivery.path, **reader.options).batches:
+                    for column in columns:
+                        values = batch.frame[column.header(period) or ""].drop_nulls().to_list()
+                        if column.name == "full_name":
+                            names.update(values)
+                        else:
+                            numbers.update(filter(NUMBER.match, values))
+    return numbers, names
 
 
 def leaks(text: str, numbers: set[str], names: set[str]) -> set[str]:

@@ -19,7 +19,7 @@ from tests.conftest import Warehouse
 from tests.end_to_end.conftest import read_truth
 from tests.end_to_end.identifiers import dump_of, identifiers, leaks
 
-MONTH = "2025-07"
+MONTH = "2025-12"
 COMMAND = f"""
 import sys
 from loaders.demo import run_demo
@@ -64,10 +64,11 @@ def test_airflow_published_the_true_values(
     truth = read_truth(warehouse.home / "truth")
     with connect(Role.BI) as connection:
         rows = connection.execute(
-            "select kpi_id, period, boundary, unit_level, unit_code, breakdown, breakdown_value,"
-            " value, is_suppressed from marts.fct_kpi_value where data_label = 'sample'"
+            "select kpi_id, series, period, boundary, unit_level, unit_code, breakdown,"
+            " breakdown_value, value, is_suppressed from marts.fct_kpi_value"
+            " where data_label = 'sample'"
         ).fetchall()
-    published = {tuple(row[:7]): row[7] for row in rows if not row[8]}
+    published = {tuple(row[:8]): row[8] for row in rows if not row[9]}
     compared = {
         key: Decimal(row["value"]) if row["value"] else None
         for key, row in truth.items()

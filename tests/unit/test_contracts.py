@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from loaders.contracts.model import (
     load_contracts,
     read_contract,
 )
+from loaders.register import register_findings
+from loaders.settings import PROJECT_ROOT
 
 Edit = Callable[[dict[str, Any]], None]
 
@@ -172,9 +175,27 @@ def test_the_project_s_own_contracts_are_in_order() -> None:
     ]
 
 
-def test_an_edited_generated_file_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("loaders.check.PROJECT_ROOT", tmp_path)
-    assert len(check_generated()) == len(load_contracts()) + 1
+def test_an_edited_generated_file_is_found(tmp_path: Path) -> None:
+    shutil.copytree(PROJECT_ROOT / "dbt_project", tmp_path / "dbt_project")
+    shutil.copytree(PROJECT_ROOT / "docs", tmp_path / "docs")
+    assert check_generated(tmp_path) == []
+    for name in ("data_dictionary.md", "kpis/doctors_per_10k.md"):
+        path = tmp_path / "docs" / name
+        path.write_text(path.read_text(encoding="utf-8") + "by hand", encoding="utf-8")
+    (tmp_path / "dbt_project/models/staging/health/_health__sources.yml").unlink()
+    assert len(check_generated(tmp_path)) == 3
+
+
+def test_a_computed_kpi_without_model_or_example_is_found(tmp_path: Path) -> None:
+    shutil.copytree(PROJECT_ROOT / "dbt_project", tmp_path / "dbt_project")
+    assert register_findings(tmp_path) == []
+    models = tmp_path / "dbt_project/models/kpi"
+    (models / "kpi__nurses_per_10k.sql").unlink()
+    (models / "kpi__happiness.sql").touch()
+    (models / "kpi__healthy_life_expectancy.sql").touch()
+    found = " ".join(register_findings(tmp_path))
+    for part in ("computed, but has no model", "no such KPI", "so it is computed", "no worked"):
+        assert part in found
 
 
 def test_unknown_names_say_what_is_known() -> None:

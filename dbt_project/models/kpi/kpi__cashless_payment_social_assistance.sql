@@ -38,9 +38,10 @@ denominator as (
     group by period, unit_code, sex, age_group, category
 ),
 
--- Exclusions: the dead; persons who have an account and were paid in cash, or in part in cash.
--- Numerator: paid into a bank account or an e-wallet. A relative's or guardian's account counts:
--- children have none of their own, and no cash changes hands.
+-- Exclusions: the dead; persons paid in cash, though only in part or though they have an account;
+-- money that goes to the account of a relative who is not the guardian.
+-- Numerator: paid wholly into a bank account or an e-wallet of their own or of their guardian; and
+-- what was paid in this way.
 numerator as (
     select
         period,

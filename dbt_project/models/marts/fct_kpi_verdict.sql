@@ -117,7 +117,10 @@ directed as (
 
 judged as (
     {{ progress_verdict(
-        'directed', is_achieved='is_operator_met', as_of_year=year_decimal(as_of_period())
+        'directed',
+        is_achieved='is_operator_met',
+        as_of_year=year_decimal(as_of_period()),
+        has_pace="operator is distinct from 'status'"
     ) }}
 ),
 

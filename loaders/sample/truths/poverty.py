@@ -167,11 +167,11 @@ def _among(frames: list[pl.DataFrame], persons: list[pl.Series]) -> list[pl.Data
 def _cashless(month: Month, lists: list[_Lists]) -> Iterator[KpiCells]:
     persons = [_paid_persons(month, x.payments) for x in lists]
     by = ["sex", "age_group", "category"]
-    not_in_cash = [p.filter(pl.col("cash_vnd") == 0) for p in persons]
+    wholly = [p.filter(pl.col("rest_vnd") == 0) for p in persons]
     kpi_id = "cashless_payment_social_assistance"
-    people = count_cells(not_in_cash, persons, by)
+    people = count_cells(wholly, persons, by)
     yield KpiCells(kpi_id, month.period, 100, people, "persons")
-    through_accounts = [p.with_columns(n=pl.col("vnd") - pl.col("cash_vnd")) for p in persons]
+    through_accounts = [p.with_columns(n=pl.col("vnd") - pl.col("rest_vnd")) for p in persons]
     amount = count_cells(through_accounts, [p.with_columns(n="vnd") for p in persons], by)
     yield KpiCells(kpi_id, month.period, 100, amount, "amount")
 
@@ -181,7 +181,8 @@ def _paid_persons(month: Month, payments: pl.DataFrame) -> pl.DataFrame:
     rank = pl.col("group_code").replace_strict(
         {code: i for i, code in enumerate(GROUP_ORDER)}, return_dtype=pl.Int64
     )
-    in_cash = pl.when(pl.col("method_code") == "TM").then("amount_vnd").otherwise(0)
+    through_account = pl.col("account_holder_code").is_in(["1", "2"]).fill_null(value=False)
+    rest = pl.when(through_account).then(0).otherwise("amount_vnd")
     return (
         payments.group_by("_person")
         .agg(
@@ -190,7 +191,7 @@ def _paid_persons(month: Month, payments: pl.DataFrame) -> pl.DataFrame:
             birth_year=pl.col("_birth").first().cast(pl.Date).dt.year(),
             rank=rank.min(),
             vnd=pl.col("amount_vnd").sum(),
-            cash_vnd=in_cash.sum(),
+            rest_vnd=rest.sum(),
         )
         .with_columns(
             sex=sex(),

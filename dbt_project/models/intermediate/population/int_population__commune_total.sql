@@ -1,7 +1,7 @@
 -- Grain: one row per commune and month; the denominator of rates per resident.
 with
 
-{% if population_basis() == 'resolution' %}
+{% if population_basis() == 'register' %}
 periods as (
     select * from {{ ref('int_geography__periods') }}
 ),
@@ -14,7 +14,7 @@ units as (
     select * from {{ ref('geo_unit') }}
 ),
 
--- The resolution counts the communes that it made; those before it have no such figure.
+-- The register is known for the communes of 2025-07-01; those before have no such figure.
 final as (
     select
         communes.period,

@@ -2,9 +2,12 @@
 {%- set groups = ['NCT', 'KT', 'TE36', 'PNMT', 'KNLD', 'NCT80', 'KHAC'] %}
 with
 
+-- Having an account is not being paid through it, and a relative's account is not one's own; a
+-- guardian's is where children have none.
 ranked as (
     select
         *,
+        method_code <> 'TM' and account_holder_code in ('1', '2') as is_cashless,
         case group_code
             {%- for code in groups %}
             when '{{ code }}' then {{ loop.index }}
@@ -28,8 +31,8 @@ persons as (
         min(birth_month) as birth_month,
         min(group_rank) as group_rank,
         sum(amount_vnd) as amount_vnd,
-        coalesce(sum(amount_vnd) filter (where method_code <> 'TM'), 0) as cashless_vnd,
-        bool_and(method_code <> 'TM') as is_cashless
+        coalesce(sum(amount_vnd) filter (where is_cashless), 0) as cashless_vnd,
+        bool_and(is_cashless) as is_cashless
     from ranked
     group by period, person_key
 ),

@@ -1,0 +1,41 @@
+-- Grain: one row per old province and year. Whether AIDS is recognised as ended.
+with
+
+status as (
+    select *
+    from {{ ref('stg_health__disease_status') }}
+    where
+        disease_code = 'HIV'
+        and {{ is_computed_period() }}
+),
+
+-- Denominator: each old province of the boundary: the status holds where all of them have it.
+denominator as (
+    select
+        period,
+        unit_code,
+        'status' as series,
+        count(*) as denominator
+    from status
+    group by period, unit_code
+),
+
+-- Exclusions: a claim without a decision, and a decision of the next year. Case counts decide
+-- nothing here and are never read: they stand in int_health__disease_incidence, as counts only.
+-- Numerator: old provinces whose recognition is in force on 31 December.
+numerator as (
+    select
+        period,
+        unit_code,
+        'status' as series,
+        count(*) as numerator,
+        count(*) as contributors
+    from status
+    where
+        is_ended
+        and decision_number is not null
+        and decided_on <= {{ period_end('period') }}
+    group by period, unit_code
+),
+
+{{ kpi_final('aids_ended', series=['status']) }}
