@@ -21,6 +21,7 @@
     {% do kpis.update(kpis_environment()) %}
     {% do kpis.update(kpis_home_affairs()) %}
     {% do kpis.update(kpis_insurance()) %}
+    {% do kpis.update(kpis_poverty()) %}
     {% do kpis.update(kpis_schools()) %}
     {% do kpis.update(kpis_public_health()) %}
     {{ return(kpis) }}

@@ -18,6 +18,7 @@ from loaders.sample import (
     environment,
     home_affairs,
     insurance,
+    poverty,
     public_health,
     schools,
 )
@@ -30,6 +31,7 @@ from loaders.sample.truths import core
 from loaders.sample.truths import environment as environment_truth
 from loaders.sample.truths import home_affairs as home_affairs_truth
 from loaders.sample.truths import insurance as insurance_truth
+from loaders.sample.truths import poverty as poverty_truth
 from loaders.sample.truths import public_health as public_health_truth
 from loaders.sample.truths import schools as schools_truth
 from loaders.sample.truths.base import Known, truth_rows, write_truth
@@ -39,12 +41,13 @@ REAL_DIR = Path(__file__).parent / "real"
 STATISTICS = "statistics_office"
 PUBLISHED = ("population_area", "population_by_sex_residence", "published_indicators")
 #: Who writes the extracts, who knows the answers, and what is damaged in each dataset.
-DOMAINS = (agencies, environment, home_affairs, insurance, public_health, schools)
+DOMAINS = (agencies, environment, home_affairs, insurance, poverty, public_health, schools)
 TRUTHS = (
     core,
     environment_truth,
     home_affairs_truth,
     insurance_truth,
+    poverty_truth,
     public_health_truth,
     schools_truth,
 )
