@@ -371,7 +371,7 @@ def _payments(
     method = np.where(group == "KHAC", "TM", method)
     child = month.year - province.birth_year[people].astype(int) < 16
     own = province.uniform("account holder")[people] < 0.85
-    holder = np.select([child | (~own & (group == "KT")), own], ["2", "1"], "3")
+    holder = np.select([child | (~own & (group == "KT")), own], ["GH", "CC"], "NT")
     died, home = province.death[people], province.household[people]
     steps = np.array([GROUPS[code] for code in group], dtype=np.int64)
     return _person_columns(province, month, people).with_columns(

@@ -181,7 +181,7 @@ def _paid_persons(month: Month, payments: pl.DataFrame) -> pl.DataFrame:
     rank = pl.col("group_code").replace_strict(
         {code: i for i, code in enumerate(GROUP_ORDER)}, return_dtype=pl.Int64
     )
-    through_account = pl.col("account_holder_code").is_in(["1", "2"]).fill_null(value=False)
+    through_account = pl.col("account_holder_code").is_in(["CC", "GH"]).fill_null(value=False)
     rest = pl.when(through_account).then(0).otherwise("amount_vnd")
     return (
         payments.group_by("_person")

@@ -7,7 +7,7 @@ with
 ranked as (
     select
         *,
-        method_code <> 'TM' and account_holder_code in ('1', '2') as is_cashless,
+        method_code <> 'TM' and account_holder_code in ('CC', 'GH') as is_cashless,
         case group_code
             {%- for code in groups %}
             when '{{ code }}' then {{ loop.index }}
