@@ -172,10 +172,12 @@ def test_a_person_of_several_lists_is_one_beneficiary(written: Written, month: s
         "social_pension": _pensions(written, month),
         "merit": [r for r in written.good("merit_people", month) if not r["death_month"]],
     }
+    dead = {r["person_key"] for r in written.good("assistance_payments", month) if r["died_on"]}
+    dead |= {r["person_key"] for r in written.good("merit_people", month) if r["death_month"]}
     schemes: dict[str, set[str]] = {}
     verified = set()
     for scheme, rows in lists.items():
-        for row in rows:
+        for row in (row for row in rows if row["person_key"] not in dead):
             schemes.setdefault(row["person_key"], set()).add(scheme)
             if row["is_id_verified"] == "1":
                 verified.add(row["person_key"])
