@@ -110,8 +110,8 @@ def test_a_status_needs_its_decision(written: Written) -> None:
     for row in status.values():
         assert (row["is_ended"] == "1") == (row["decided_on"] is not None)
     # One of the two old provinces is recognised.
-    assert written.total("malaria_eliminated", "2025") == (1, 2)
-    assert written.total("aids_ended", "2025") == (0, 2)
+    assert written.total("malaria_eliminated", "2025", series="status") == (1, 2)
+    assert written.total("aids_ended", "2025", series="status") == (0, 2)
 
 
 def test_every_kind_of_damage_names_a_rule_of_its_dataset() -> None:

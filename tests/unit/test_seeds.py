@@ -181,7 +181,7 @@ def test_boundaries_hold_every_commune_version() -> None:
 def test_register_counts() -> None:
     kpis = KPIS.values()
     assert Counter(k["tier"] for k in kpis) == {"core": 55, "supplementary": 4, "qualitative": 2}
-    states = {"computed": 9, "delivered": 9, "qualitative": 2, "no_source": 41}
+    states = {"computed": 49, "delivered": 5, "qualitative": 2, "no_source": 5}
     assert Counter(k["register_state"] for k in kpis) == states
     assert sorted(int(k["sort_order"]) for k in kpis) == list(range(1, 62))
     for kpi in kpis:

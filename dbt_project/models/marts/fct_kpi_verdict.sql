@@ -120,7 +120,7 @@ judged as (
         'directed',
         is_achieved='is_operator_met',
         as_of_year=year_decimal(as_of_period()),
-        has_pace="operator is distinct from 'status'"
+        has_pace="coalesce(operator, '') <> 'status'"
     ) }}
 ),
 

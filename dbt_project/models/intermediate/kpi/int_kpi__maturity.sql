@@ -16,23 +16,33 @@ months as (
     where period_kind = 'month'
 ),
 
-inputs as (
-    {% for kpi_id, kpi in computed_kpis().items() %}
-    {%- set is_last_kpi = loop.last %}
-    {%- for dataset in kpi.inputs %}
+-- An annual figure holds for the months until the next one.
+carried as (
     select
-        '{{ kpi_id }}' as kpi_id,
-        {{ kpi_period(kpi, dataset, 'batches.period') }} as period,
+        batches.dataset,
+        months.period,
         batches.accepted_maturity
     from batches
-    {%- if kpi.get('frequency', 'month') == 'month' and dataset_frequency(dataset) == 'year' %}
     inner join months on batches.period = {{ latest_full_year('months.period') }}
-    {%- endif %}
-    where batches.dataset = '{{ dataset }}'
-    {% if not (is_last_kpi and loop.last) %}
-    union all
+),
 
-    {% endif %}
+inputs as (
+    {%- for kpi_id, kpi in computed_kpis().items() %}
+    {%- set is_last_kpi = loop.last %}
+    {%- for dataset in kpi.inputs %}
+    {%- set is_monthly = kpi.get('frequency', 'month') == 'month' %}
+    {%- set is_carried = is_monthly and dataset_frequency(dataset) == 'year' %}
+
+    select
+        '{{ kpi_id }}' as kpi_id,
+        {{ 'period' if is_carried else kpi_period(kpi, dataset) ~ ' as period' }},
+        accepted_maturity
+    from {{ 'carried' if is_carried else 'batches' }}
+    where dataset = '{{ dataset }}'
+    {%- if not (is_last_kpi and loop.last) %}
+
+    union all
+    {%- endif %}
     {%- endfor %}
     {%- endfor %}
 ),
