@@ -37,7 +37,7 @@ GROUPS = {"NCT": 3, "KT": 3, "TE36": 3, "PNMT": 2, "KNLD": 2, "NCT80": 2, "KHAC"
 #: Part of each group that is paid, in January 2024, and its rise per month.
 PAID_SHARE = {
     "NCT": (0.90, 0.003), "KT": (1.0, 0.0), "TE36": (0.88, 0.004), "PNMT": (0.25, 0.012),
-    "KNLD": (0.70, 0.005), "NCT80": (0.6, 0.0), "KHAC": (1.0, 0.0),
+    "KNLD": (0.66, 0.004), "NCT80": (0.6, 0.0), "KHAC": (1.0, 0.0),
 }  # fmt: skip
 
 
@@ -225,6 +225,7 @@ def poor_households(province: Province, month: Month, poor: PoorHouseholds) -> p
             standard_version=pl.lit(standard),
             _is_near_poor=pl.col("class_code") == "HCN",
             # The new standard is not yet held against the number of deprivations.
+            _is_judged_poor=(pl.col("class_code") == "HN") & (standard == "2021-2025"),
             _has_old_standard=pl.lit(standard == "2021-2025"),
         )
     )
@@ -456,7 +457,7 @@ KINDS: dict[str, list[Kind]] = {
         Kind("class_unknown", "contract.enum", set_to("class_code", "TB")),
         Kind("eleven_indicators", "contract.pattern", _eleven_indicators),
         Kind("no_deprivation", "poor_households.deprivations_fit_class",
-             set_to("deprivations", "0" * 12), "_has_old_standard"),
+             set_to("deprivations", "0" * 12), "_is_judged_poor"),
         Kind("other_standard", "poor_households.standard_of_period", _other_standard,
              "_has_old_standard"),
         Kind("near_poor_cannot_exit", "poor_households.cannot_exit_is_poor",

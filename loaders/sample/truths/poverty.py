@@ -62,7 +62,8 @@ class _Lists:
             .drop("_unit", "class_code")
             .join(self.households.drop("_person", strict=False), on="_household")
         )
-        payments = known["assistance_payments"].kept(damaged=damaged).filter("_is_alive")
+        listed = known["assistance_payments"].kept(damaged=damaged)
+        payments = listed.filter("_is_alive")
         pensions = (
             known["social_pension"].kept(damaged=damaged)
             if "social_pension" in known
@@ -76,7 +77,11 @@ class _Lists:
             [payments["_household"], members_with_pension["_household"]]
         ).unique()
         self.assisted_persons = payments["_person"].unique()
-        merit = known["merit_people"].kept(damaged=damaged).filter(~pl.col("_deceased"))
+        merit = known["merit_people"].kept(damaged=damaged)
+        dead = {
+            *listed.filter(~pl.col("_is_alive"))["_person"],
+            *merit.filter("_deceased")["_person"],
+        }
         parts = {"assistance": payments, "social_pension": pensions, "merit": merit}
         self.beneficiaries = (
             pl.concat(
@@ -88,6 +93,7 @@ class _Lists:
                 )
                 for scheme, frame in parts.items()
             )
+            .filter(~pl.col("_person").is_in(dead))
             .group_by("_person")
             .agg(
                 pl.col("_unit").min(),

@@ -7,11 +7,9 @@ listed as (
         person_key,
         unit_code,
         'assistance' as scheme,
-        is_id_verified = '1' as is_verified
+        is_id_verified = '1' as is_verified,
+        coalesce(died_on <= {{ month_end('period') }}, false) as is_deceased
     from {{ ref('stg_social_protection__assistance_payments') }}
-    where
-        died_on is null
-        or died_on > {{ month_end('period') }}
 
     union all
 
@@ -21,7 +19,8 @@ listed as (
         person_key,
         unit_code,
         'social_pension' as scheme,
-        is_id_verified = '1' as is_verified
+        is_id_verified = '1' as is_verified,
+        false as is_deceased
     from {{ ref('stg_social_protection__social_pension') }}
 
     union all
@@ -31,13 +30,13 @@ listed as (
         person_key,
         unit_code,
         'merit' as scheme,
-        is_id_verified = '1' as is_verified
+        is_id_verified = '1' as is_verified,
+        is_deceased
     from {{ ref('stg_home_affairs__merit_people') }}
-    where not is_deceased
 ),
 
 -- Once each: verified when one of the systems has checked the number; where the lists name
--- several communes, in the one with the lowest code.
+-- several communes, in the one with the lowest code. Who died by one list is dead on all.
 final as (
     select
         period,
@@ -47,6 +46,7 @@ final as (
         bool_or(is_verified) as is_verified
     from listed
     group by period, person_key
+    having not bool_or(is_deceased)
 )
 
 select * from final
