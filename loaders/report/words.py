@@ -109,6 +109,12 @@ BREAKDOWN_VALUES = {
     "HN": Text("Hộ nghèo", "Poor household"),
     "HCN": Text("Hộ cận nghèo", "Near-poor household"),
     "KHAC": Text("Hộ khác", "Other household"),
+    "for_sale": Text("Để bán", "For sale"),
+    "for_rent": Text("Cho thuê", "For rent"),
+    "rent_to_buy": Text("Cho thuê mua", "Rent to buy"),
+    "workers_lodging": Text("Nhà lưu trú công nhân", "Workers' lodging"),
+    "house": Text("Nhà ở riêng lẻ", "House"),
+    "flat": Text("Nhà chung cư", "Flat"),
 }
 #: The State's list of ethnic groups: those who live in the province in some number.
 ETHNIC_GROUPS = {

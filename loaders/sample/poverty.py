@@ -391,7 +391,7 @@ def _payments(
 
 
 def _method(province: Province, month: Month, people: np.ndarray) -> np.ndarray:
-    """Cash gives way to accounts, slowly; the young and the towns first."""
+    """Cash gives way to accounts, slowly; who has changed once stays with them."""
     draw = province.uniform("payment method")[people]
     share = 0.35 + 0.013 * month.index
     return np.where(draw >= share, "TM", np.where(draw < share * 0.15, "VDT", "TK"))

@@ -84,6 +84,20 @@ def border(warehouse: Warehouse) -> Iterator[None]:
             " ('province', '51', '2004-01-01', null, '51', null),"
             " ('province', '62', '2004-01-01', '2025-06-30', '62', null)"
         )
+        connection.execute(
+            "create table reference.programme_agency (agency_id text, successor_agency_id text)"
+        )
+        connection.execute(
+            "insert into reference.programme_agency values ('bcs_ubnd', 'dang_uy_ubnd')"
+        )
+        connection.execute(
+            "create table reference.programme_task_agency (task_id text, agency_id text, role text)"
+        )
+        connection.execute(
+            "insert into reference.programme_task_agency values"
+            " ('III.8', 'btv_tinh_uy', 'lead'), ('III.8', 'bcs_ubnd', 'implement'),"
+            " ('IV.4', 'bcs_ubnd', 'implement')"
+        )
     yield
 
 
