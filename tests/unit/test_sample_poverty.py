@@ -11,8 +11,8 @@ from loaders.quality import get_suite
 from loaders.sample.poverty import KINDS
 from tests.unit.written import Row, Written
 
-#: Before the social pension, after it, and under the next poverty standard.
-MONTHS = ["2025-06", "2025-12", "2026-06"]
+#: Before and after the reform and the first social pension, and under the next poverty standard.
+MONTHS = ["2025-06", "2025-07", "2025-12", "2026-01"]
 SOURCES = {
     "poor_households": "poverty_review",
     "poor_household_members": "poverty_review",
@@ -71,10 +71,12 @@ def test_the_poverty_rate_is_the_list_over_all_households(written: Written, mont
     assert {row["standard_version"].replace("-", "_") for row in households} == {standard}
 
 
-def test_poverty_falls_and_the_next_standard_takes_in_more(written: Written) -> None:
-    june, december, next_june = (len(written.good("poor_households", m)) for m in MONTHS)
-    assert december < june
-    assert next_june > december
+def test_the_reform_makes_nobody_poor_and_the_next_standard_does(written: Written) -> None:
+    homes = [{r["household_key"] for r in written.good("poor_households", m)} for m in MONTHS]
+    june, july, december, january = homes
+    assert len(june ^ july) < 0.05 * len(june)
+    assert len(december) < len(july)
+    assert len(january) > 1.02 * len(december)
 
 
 @pytest.mark.parametrize("month", MONTHS)
@@ -140,11 +142,11 @@ def test_one_paid_member_is_enough_for_the_household(written: Written) -> None:
 
 def test_the_social_pension_begins_in_july_2025(written: Written) -> None:
     delivered = {file.period for file in written.files if file.dataset == "social_pension"}
-    assert delivered == {"2025-12", "2026-06"}
+    assert delivered == {"2025-07", "2025-12", "2026-01"}
     groups = {m: Counter(r["group_code"] for r in written.good("assistance_payments", m))
               for m in MONTHS}  # fmt: skip
     assert groups["2025-06"]["NCT80"] > 0
-    assert groups["2025-12"]["NCT80"] == 0
+    assert groups["2025-07"]["NCT80"] == 0
 
 
 @pytest.mark.parametrize("month", MONTHS)
