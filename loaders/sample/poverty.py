@@ -37,7 +37,7 @@ GROUPS = {"NCT": 3, "KT": 3, "TE36": 3, "PNMT": 2, "KNLD": 2, "NCT80": 2, "KHAC"
 #: Part of each group that is paid, in January 2024, and its rise per month.
 PAID_SHARE = {
     "NCT": (0.90, 0.003), "KT": (1.0, 0.0), "TE36": (0.88, 0.004), "PNMT": (0.25, 0.012),
-    "KNLD": (0.66, 0.004), "NCT80": (0.6, 0.0), "KHAC": (1.0, 0.0),
+    "KNLD": (0.70, 0.005), "NCT80": (0.6, 0.0), "KHAC": (1.0, 0.0),
 }  # fmt: skip
 
 

@@ -11,8 +11,8 @@ from loaders.quality import get_suite
 from loaders.sample.poverty import KINDS
 from tests.unit.written import Row, Written
 
-#: Before the social pension, after it, and under the next poverty standard.
-MONTHS = ["2025-06", "2025-12", "2026-06"]
+#: Before and after the reform and the first social pension, and under the next poverty standard.
+MONTHS = ["2025-06", "2025-07", "2025-12", "2026-01"]
 SOURCES = {
     "poor_households": "poverty_review",
     "poor_household_members": "poverty_review",
@@ -71,10 +71,12 @@ def test_the_poverty_rate_is_the_list_over_all_households(written: Written, mont
     assert {row["standard_version"].replace("-", "_") for row in households} == {standard}
 
 
-def test_poverty_falls_and_the_next_standard_takes_in_more(written: Written) -> None:
-    june, december, next_june = (len(written.good("poor_households", m)) for m in MONTHS)
-    assert december < june
-    assert next_june > december
+def test_the_reform_makes_nobody_poor_and_the_next_standard_does(written: Written) -> None:
+    homes = [{r["household_key"] for r in written.good("poor_households", m)} for m in MONTHS]
+    june, july, december, january = homes
+    assert len(june ^ july) < 0.05 * len(june)
+    assert len(december) < len(july)
+    assert len(january) > 1.02 * len(december)
 
 
 @pytest.mark.parametrize("month", MONTHS)
@@ -140,11 +142,11 @@ def test_one_paid_member_is_enough_for_the_household(written: Written) -> None:
 
 def test_the_social_pension_begins_in_july_2025(written: Written) -> None:
     delivered = {file.period for file in written.files if file.dataset == "social_pension"}
-    assert delivered == {"2025-12", "2026-06"}
+    assert delivered == {"2025-07", "2025-12", "2026-01"}
     groups = {m: Counter(r["group_code"] for r in written.good("assistance_payments", m))
               for m in MONTHS}  # fmt: skip
     assert groups["2025-06"]["NCT80"] > 0
-    assert groups["2025-12"]["NCT80"] == 0
+    assert groups["2025-07"]["NCT80"] == 0
 
 
 @pytest.mark.parametrize("month", MONTHS)
@@ -154,6 +156,7 @@ def test_the_hard_cases_of_payment_are_there(written: Written, month: str) -> No
     assert max(by_person.values()) >= 2
     assert {row["paid_for"] for row in rows if row["paid_for"] < month}
     assert {row["method_code"] for row in rows} == {"TM", "TK", "VDT"}
+    assert {row["account_holder_code"] for row in rows} == {None, "CC", "GH", "NT"}
     mixed = Counter()
     for row in rows:
         mixed[row["person_key"], row["method_code"] == "TM"] += 1
@@ -163,6 +166,20 @@ def test_the_hard_cases_of_payment_are_there(written: Written, month: str) -> No
 def test_the_dead_stay_on_the_list_for_a_while(written: Written) -> None:
     rows = [row for month in MONTHS for row in written.good("assistance_payments", month)]
     assert any(row["died_on"] for row in rows)
+
+
+@pytest.mark.parametrize("month", MONTHS)
+def test_a_person_is_paid_without_cash_when_all_of_it_is(written: Written, month: str) -> None:
+    payments: dict[str, list[tuple[bool, int]]] = {}
+    for row in _living(written.good("assistance_payments", month)):
+        own = row["account_holder_code"] in ("CC", "GH")
+        payments.setdefault(row["person_key"], []).append((own, int(row["amount_vnd"])))
+    wholly = sum(all(own for own, _ in rows) for rows in payments.values())
+    through = sum(vnd for rows in payments.values() for own, vnd in rows if own)
+    paid = sum(vnd for rows in payments.values() for _, vnd in rows)
+    kpi_id = "cashless_payment_social_assistance"
+    assert written.total(kpi_id, month, series="persons") == (wholly, len(payments))
+    assert written.total(kpi_id, month, series="amount") == (through, paid)
 
 
 @pytest.mark.parametrize("month", MONTHS)
@@ -187,10 +204,9 @@ def test_a_person_of_several_lists_is_one_beneficiary(written: Written, month: s
     assert written.total(kpi_id, month, "several") == (len(verified & several), len(several))
 
 
-def test_every_kind_of_damage_names_a_rule_of_its_dataset() -> None:
-    assert set(KINDS) == set(SOURCES)
-    for name, kinds in KINDS.items():
-        suite = get_suite("intake", f"{SOURCES[name]}__{name}")
-        rules = {rule.meta.id for rule in suite.rules}
-        for kind in kinds:
-            assert kind.rule in rules or kind.rule.startswith("contract."), kind
+@pytest.mark.parametrize("name", KINDS)
+def test_every_rule_about_rows_has_its_damage(name: str) -> None:
+    suite = get_suite("intake", f"{SOURCES[name]}__{name}")
+    rules = {rule.meta.id for rule in suite.rules if rule.meta.kind == "row"}
+    damaged = {kind.rule for kind in KINDS[name] if not kind.rule.startswith("contract.")}
+    assert damaged == rules
