@@ -14,6 +14,7 @@ SLOW_IMPORTS = (
     "open_data_contract_standard.model",
     "pandas",
     "psycopg",
+    "pyarrow",
     "sqlalchemy",
 )
 

@@ -20,6 +20,8 @@
     {% do kpis.update(kpis_core()) %}
     {% do kpis.update(kpis_environment()) %}
     {% do kpis.update(kpis_home_affairs()) %}
+    {% do kpis.update(kpis_insurance()) %}
+    {% do kpis.update(kpis_poverty()) %}
     {% do kpis.update(kpis_schools()) %}
     {% do kpis.update(kpis_public_health()) %}
     {{ return(kpis) }}
@@ -30,6 +32,7 @@
     {% set frequencies = {} %}
     {% do frequencies.update(dataset_frequencies_environment()) %}
     {% do frequencies.update(dataset_frequencies_home_affairs()) %}
+    {% do frequencies.update(dataset_frequencies_insurance()) %}
     {% do frequencies.update(dataset_frequencies_schools()) %}
     {% do frequencies.update(dataset_frequencies_public_health()) %}
     {{ return(frequencies.get(dataset, 'month')) }}
@@ -76,22 +79,37 @@
         {%- endif %}
     from (
         {%- for dataset in kpi.inputs %}
+        {%- set holds_for_months = (
+            kpi.get('frequency', 'month') == 'month' and dataset_frequency(dataset) == 'year'
+        ) %}
         select
             units.dataset,
             {{ kpi_period(kpi, dataset, 'units.period') }} as period,
-            units.unit_code,
+            {{ 'months' if holds_for_months else 'units' }}.unit_code,
             units.data_label,
             units.batch_id
         from {{ ref('int_delivery__units') }} as units
-        {%- if kpi.get('frequency', 'month') == 'month' and dataset_frequency(dataset) == 'year' %}
+        {%- if holds_for_months %}
+        -- The communes may have changed since that year: its old province stands for today's.
         inner join (
-            {%- for month in computed_months() %}
-            select '{{ month }}' as period
-            {%- if not loop.last %} union all {% endif %}
-            {%- else %}
-            select null::text as period
-            {%- endfor %}
-        ) as months on units.period = {{ latest_full_year('months.period') }}
+            select
+                period,
+                unit_code::text as unit_code,
+                old_province_code
+            from {{ ref('int_geography__commune_by_period') }}
+
+            union
+
+            select
+                period,
+                old_province_code as unit_code,
+                old_province_code
+            from {{ ref('int_geography__commune_by_period') }}
+        ) as months
+            on
+                units.unit_code = months.old_province_code
+                and {{ period_kind('months.period') }} = 'month'
+                and units.period = {{ latest_full_year('months.period') }}
         {%- endif %}
         where units.dataset = '{{ dataset }}'
         {%- if not loop.last %}

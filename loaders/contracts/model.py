@@ -401,7 +401,11 @@ def _dataset(schema: SchemaObject, source: str, version: str, digest: str, file:
     )
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
+#: libyaml where PyYAML was built with it: every task of every run reads the contracts.
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _UniqueKeyLoader(_Loader):  # type: ignore[misc, valid-type]
     """YAML keeps the last of two equal keys without a word; a contract may not."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:

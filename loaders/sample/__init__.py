@@ -12,7 +12,16 @@ import polars as pl
 
 from loaders.contracts.model import Dataset, get_contract
 from loaders.log import get_logger
-from loaders.sample import agencies, defects, environment, home_affairs, public_health, schools
+from loaders.sample import (
+    agencies,
+    defects,
+    environment,
+    home_affairs,
+    insurance,
+    poverty,
+    public_health,
+    schools,
+)
 from loaders.sample.defects import Defect, damage
 from loaders.sample.extract import Extract
 from loaders.sample.files import to_text, write_file, write_side_car
@@ -21,6 +30,8 @@ from loaders.sample.province import Month, Province
 from loaders.sample.truths import core
 from loaders.sample.truths import environment as environment_truth
 from loaders.sample.truths import home_affairs as home_affairs_truth
+from loaders.sample.truths import insurance as insurance_truth
+from loaders.sample.truths import poverty as poverty_truth
 from loaders.sample.truths import public_health as public_health_truth
 from loaders.sample.truths import schools as schools_truth
 from loaders.sample.truths.base import Known, truth_rows, write_truth
@@ -30,9 +41,19 @@ REAL_DIR = Path(__file__).parent / "real"
 STATISTICS = "statistics_office"
 PUBLISHED = ("population_area", "population_by_sex_residence", "published_indicators")
 #: Who writes the extracts, who knows the answers, and what is damaged in each dataset.
-DOMAINS = (agencies, environment, home_affairs, public_health, schools)
-TRUTHS = (core, environment_truth, home_affairs_truth, public_health_truth, schools_truth)
-KINDS = defects.KINDS | environment.KINDS | home_affairs.KINDS | public_health.KINDS | schools.KINDS
+DOMAINS = (agencies, environment, home_affairs, insurance, poverty, public_health, schools)
+TRUTHS = (
+    core,
+    environment_truth,
+    home_affairs_truth,
+    insurance_truth,
+    poverty_truth,
+    public_health_truth,
+    schools_truth,
+)
+KINDS = defects.KINDS | {
+    dataset: kinds for domain in DOMAINS[1:] for dataset, kinds in domain.KINDS.items()
+}
 SAMPLE_NOTE = "Dữ liệu mẫu, người và số liệu không có thật / Sample data, nobody in it is real"
 REAL_NOTE = "Số liệu đã công bố / Published figures"
 
@@ -153,6 +174,7 @@ def _for_truth(records: pl.DataFrame) -> pl.DataFrame:
     heavy = {
         "person_key", "full_name", "social_insurance_key", "card_key", "record_key", "pupil_key",
         "address", "licence_key", "registered_facility_code", "ethnic_group_code", "birth_month",
+        "claim_key",
     }  # fmt: skip
     return records.select(name for name in records.columns if name not in heavy)
 

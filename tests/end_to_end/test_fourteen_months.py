@@ -70,7 +70,7 @@ def test_each_kpi_has_figures_in_periods_of_its_own(truth: dict[CellKey, dict[st
 
 
 def test_the_same_people_stand_in_old_and_new_units(truth: dict[CellKey, dict[str, str]]) -> None:
-    """Residents of the old communes in June and of the new ones in July, but for a month of life."""
+    """Residents of old communes in June and of new ones in July, but for a month of life."""
     with connect(Role.ADMIN) as connection:
         rows = connection.execute(
             """

@@ -17,6 +17,7 @@ from loaders.contracts.model import get_dataset
 from loaders.readers import READERS
 from loaders.readers.base import check_headers
 from loaders.register import computed_kpis
+from loaders.report import words
 from loaders.sample import KINDS, GeneratedFile, SampleError, generate
 from loaders.sample.geography import SEEDS_DIR, read_geography
 from loaders.sample.province import Month, Province
@@ -262,6 +263,16 @@ def test_truth_has_every_kpi_and_adds_up(sample: Sample) -> None:
             parts = [v for k, v in sums.items() if k[:6] == (*key, breakdown)]
             total = [sum(p[0] for p in parts), sum(p[1] for p in parts)]
             assert shown(key[0], total) == shown(key[0], whole), (key, breakdown)
+
+
+def test_every_series_and_breakdown_has_words_for_the_report(sample: Sample) -> None:
+    missing = {row["series"] for row in sample.truth} - set(words.SERIES)
+    missing |= {row["breakdown"] for row in sample.truth} - {"total", *words.BREAKDOWNS}
+    for row in sample.truth:
+        shown = words.breakdown_value_text(row["breakdown"], row["breakdown_value"])
+        if row["breakdown"] != "total" and shown.vi == row["breakdown_value"]:
+            missing.add(f"{row['breakdown']} {row['breakdown_value']}")
+    assert missing == set()
 
 
 def test_the_two_boundaries_differ_by_kon_tum(sample: Sample) -> None:

@@ -2,70 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 from collections import Counter, defaultdict
-from pathlib import Path
 
-import polars as pl
 import pytest
 
-from loaders.contracts.model import get_dataset
 from loaders.quality import get_suite
-from loaders.readers import READERS
-from loaders.sample import GeneratedFile, generate
 from loaders.sample.defects import Kind
 from loaders.sample.public_health import KINDS
+from tests.unit.written import Written
 
 MONTHS = ["2024-12", "2025-12", "2026-06"]
-Row = dict[str, str]
-
-
-class Written:
-    """The files of three months, without their damaged rows, and the answers."""
-
-    def __init__(self, folder: Path) -> None:
-        self.files = generate(MONTHS, 0.01, 7, folder / "inbox", folder / "truth")
-        self.truth = _read(folder / "truth" / "truth.csv")
-        self.defects = _read(folder / "truth" / "defects.csv")
-
-    def good(self, dataset: str, period: str) -> list[Row]:
-        """Rows by contract column that nothing is wrong with; of a duplicate the first stays."""
-        bad = {
-            int(d["row_number"])
-            for d in self.defects
-            if (d["dataset"], d["period"]) == (dataset, period)
-        }
-        file: GeneratedFile = next(
-            f for f in self.files if (f.dataset, f.period) == (dataset, period)
-        )
-        contract = get_dataset(file.source, dataset)
-        names = {column.header(period): column.name for column in contract.columns}
-        reader = contract.extension.reader
-        table = READERS[reader.name](file.path, **reader.options)
-        frame = pl.concat(batch.frame for batch in table.batches)
-        return [
-            {names.get(header, header): value for header, value in row.items()}
-            for row in frame.iter_rows(named=True)
-            if row["_row_number"] not in bad
-        ]
-
-    def total(self, kpi_id: str, period: str, breakdown_value: str = "total") -> tuple[int, int]:
-        boundary = "qn_programme" if period < "2025" else "qn_current"
-        (row,) = (
-            row
-            for row in self.truth
-            if row["kpi_id"] == kpi_id
-            and row["period"] == period
-            and (row["boundary"], row["unit_level"]) == (boundary, "boundary")
-            and row["breakdown_value"] == breakdown_value
-        )
-        return int(row["numerator"]), int(row["denominator"])
-
-
-def _read(path: Path) -> list[Row]:
-    with path.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
 
 
 def _date(text: str) -> dt.date:
@@ -75,7 +22,7 @@ def _date(text: str) -> dt.date:
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
-    return Written(tmp_path_factory.mktemp("public_health"))
+    return Written(MONTHS, tmp_path_factory.mktemp("public_health"))
 
 
 @pytest.mark.parametrize("month", MONTHS)
