@@ -171,8 +171,10 @@ def test_every_mart_column_has_a_comment_and_every_key_is_enforced(built: Dbt) -
         "dim_task",
         "dim_unit",
         "fct_data_quality",
+        "fct_kpi_gap",
         "fct_kpi_value",
         "fct_kpi_verdict",
+        "fct_task_progress",
         "release_note",
     ]
     value_columns = "select column_name from information_schema.columns where table_name = %s"
