@@ -11,7 +11,7 @@
 {% macro is_small_count(contributors) -%}
     (
         {{ contributors }} is null
-        or ({{ contributors }} > 0 and {{ contributors }} < {{ var('small_count_threshold') | int }})
+        or ({{ contributors }} > 0 and {{ contributors }} < {{ build_setting('small_count_threshold') | int }})
     )
 {%- endmacro %}
 

@@ -1,5 +1,18 @@
 {#- Months: "2025-06" is June 2025, and its reference date is its last day. -#}
 
+{#-
+    What differs from build to build: from NQ42_BUILD_SETTINGS, a JSON object, else the project's
+    vars. Looked up only when SQL is written, not when the project is parsed: so a parsed project
+    serves every build, where other --vars would have it parsed again.
+-#}
+{% macro build_setting(name) -%}
+    {%- if execute -%}
+        {%- set given = fromjson(env_var('NQ42_BUILD_SETTINGS', '{}')) -%}
+        {%- if name in given -%}{{ return(given[name]) }}{%- endif -%}
+    {%- endif -%}
+    {{ return(var(name)) }}
+{%- endmacro %}
+
 {#- A month that came from outside, checked before it is written into SQL. -#}
 {% macro checked_month(value, name) -%}
     {%- set month = value | string -%}
@@ -12,7 +25,7 @@
 {#- The release month as a SQL literal; for another kind its latest period that has ended by then. -#}
 {% macro as_of_period(kind='month') -%}
     {%- set today = run_started_at.astimezone(modules.pytz.timezone('Asia/Ho_Chi_Minh')) -%}
-    {%- set month = checked_month(var("as_of_period") or today.strftime("%Y-%m"), "as_of_period") -%}
+    {%- set month = checked_month(build_setting('as_of_period') or today.strftime("%Y-%m"), "as_of_period") -%}
     {%- set year, number = month[:4] | int, month[5:] | int -%}
     {%- if kind == 'month' -%}
         '{{ month }}'
@@ -25,7 +38,7 @@
 
 {#- The months that this build computes, checked. -#}
 {% macro computed_months() -%}
-    {%- set months = var('periods') -%}
+    {%- set months = build_setting('periods') -%}
     {%- if months is string or months is not sequence -%}
         {{ exceptions.raise_compiler_error('periods: a list of months is needed') }}
     {%- endif -%}
@@ -141,15 +154,15 @@
 
 {#- Day of the following month on which an extract is due. -#}
 {% macro delivery_due_day(dataset) -%}
-    {%- set days = var('delivery_due_days') -%}
+    {%- set days = build_setting('delivery_due_days') -%}
     {%- if days -%}
         case
             {%- for name in days %}
             when {{ dataset }} = '{{ checked_identifier(name, "delivery_due_days") }}' then {{ days[name] | int }}
             {%- endfor %}
-            else {{ var('delivery_due_day') | int }}
+            else {{ build_setting('delivery_due_day') | int }}
         end
     {%- else -%}
-        {{ var('delivery_due_day') | int }}
+        {{ build_setting('delivery_due_day') | int }}
     {%- endif -%}
 {%- endmacro %}

@@ -197,19 +197,20 @@ def seed_reference() -> bool:
     if row and row[0] == seeds:
         return False
     # Cautious: tests that look at a seed and at a model belong to the model's build.
-    dbt(["build", "--select", "path:seeds", "--indirect-selection", "cautious", "--full-refresh"])
+    basis = json.dumps({"population_basis": get_settings().population_basis})
+    command = ["build", "--select", "path:seeds", "--indirect-selection", "cautious"]
+    dbt([*command, "--full-refresh", "--vars", basis])
     with connect(Role.PUBLISHER) as connection:
         audit.append(connection, SEEDED, {"sha256": seeds})
     return True
 
 
 def _run_dbt(period: str, stale: list[str], candidate_id: str) -> None:
-    variables = {
+    settings = {
         "as_of_period": period,
         "periods": stale,
         "candidate_id": candidate_id,
         "small_count_threshold": get_settings().small_count_threshold,
-        "population_basis": get_settings().population_basis,
         "delivery_due_days": {
             dataset.raw_table: dataset.extension.schedule.due_day
             for contract in load_contracts()
@@ -226,14 +227,19 @@ def _run_dbt(period: str, stale: list[str], candidate_id: str) -> None:
             "path:tests",
             "--exclude-resource-type",
             "unit_test",
+            # It decides which models are read, so the project is parsed for it.
             "--vars",
-            json.dumps(variables),
-        ]
+            json.dumps({"population_basis": get_settings().population_basis}),
+        ],
+        settings,
     )
 
 
-def dbt(arguments: list[str]) -> None:
+def dbt(arguments: list[str], settings: dict[str, Any] | None = None) -> None:
     """Run dbt in a process of its own: its logging and its globals stay out of ours.
+
+    Args:
+        settings: what differs from build to build; see the macro `build_setting`.
 
     Raises:
         BuildError: naming each node that failed.
@@ -257,7 +263,11 @@ def dbt(arguments: list[str]) -> None:
         str(get_settings().home / "logs"),
     ]
     done = subprocess.run(
-        command, env=dbt_environment(), capture_output=True, text=True, check=False
+        command,
+        env=dbt_environment() | {"NQ42_BUILD_SETTINGS": json.dumps(settings or {})},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode != 0:
         raise BuildError(_failure(results, done.stdout + done.stderr))
