@@ -12,8 +12,8 @@ from airflow.sdk import (
     RetryAction,
     RetryRule,
     TriggerRule,
+    get_parsing_context,
     task,
-    task_group,
 )
 
 from dags.wiring import (
@@ -23,12 +23,10 @@ from dags.wiring import (
     RETRY_POLICY,
     dag_arguments,
     due_or_skip,
-    end_as,
     finish,
     intake_asset,
     log,
     period_and_run,
-    run_name,
     task_states,
     wait_or_skip,
 )
@@ -49,40 +47,31 @@ LAND_RETRY_POLICY = ExceptionRetryPolicy(
 
 
 def intake(dataset: Dataset) -> Any:
-    """Task group of one dataset: land, load, gate. Returns the group's gate task."""
-    # Its gate looks up rows of other datasets: it waits for their gates, however those end.
-    waits = bool(dataset.extension.after)
+    """The task of one dataset: land, load and gate, one after the other.
 
-    @task(retries=LATE_RETRIES, retry_policy=LAND_RETRY_POLICY)
-    def land() -> dict[str, Any]:
-        from loaders.stages.land import land as stage
+    One task, not one for each stage: a task costs Airflow more than a small dataset's three stages
+    together (docs/decisions/0008-one-task-per-dataset.md). Its log names the stage that it is in.
+    """
+
+    # It may look up rows of other datasets: it waits for their gates, however those end.
+    @task(
+        task_id=dataset.name,
+        retries=LATE_RETRIES,
+        retry_policy=LAND_RETRY_POLICY,
+        trigger_rule=TriggerRule.ALL_DONE if dataset.extension.after else TriggerRule.ALL_SUCCESS,
+        doc=f"{dataset.title_vi} / {dataset.description}",
+    )
+    def take() -> dict[str, Any]:
+        from loaders.stages.intake import import_dataset
 
         due = period_and_run()
-        due["period"] = due_or_skip(dataset.period_in(due["period"]))
-        record = stage(dataset.source, dataset.name, **due)
+        period = due_or_skip(dataset.period_in(due["period"]))
+        record = import_dataset(dataset.source, dataset.name, period, due["run_id"])
         if record.status == "missing":
             wait_or_skip(record.reason)
         return finish(record)
 
-    @task
-    def load(landed: dict[str, Any]) -> dict[str, Any]:
-        from loaders.stages.load import load as stage
-
-        return finish(stage(landed["batch_id"], run_id=run_name()))
-
-    @task(trigger_rule=TriggerRule.ALL_DONE if waits else TriggerRule.ALL_SUCCESS)
-    def gate(loaded: dict[str, Any] | None) -> dict[str, Any]:
-        from loaders.stages.gate import gate_intake as stage
-
-        if loaded is None:
-            end_as(f"{dataset.name}.load")
-        return finish(stage(loaded["batch_id"], run_id=run_name()))
-
-    @task_group(group_id=dataset.name, tooltip=f"{dataset.title_vi} / {dataset.description}")
-    def group() -> Any:
-        return gate(load(land()))
-
-    return group()
+    return take()
 
 
 def documentation(contract: Contract) -> str:
@@ -140,24 +129,27 @@ def import_dag(contract: Contract) -> DAG:
         description=f"{contract.title_vi} / {contract.title_en}",
         doc_md=documentation(contract),
     ) as dag:
-        gates = {dataset.name: intake(dataset) for dataset in contract.datasets}
+        taken = {dataset.name: intake(dataset) for dataset in contract.datasets}
 
         for dataset in contract.datasets:
             for name in dataset.extension.after:
-                gates[name] >> gates[dataset.name]
+                taken[name] >> taken[dataset.name]
 
         # A teardown runs whatever became of the datasets and does not decide how the run ends: a
         # refused dataset leaves a failed run, yet the month is announced to build_and_publish.
         @task(outlets=[asset])
         def conclude() -> dict[str, str]:
             states = task_states()
-            summary = {name: states.get(f"{name}.gate", "none") for name in gates}
+            summary = {name: states.get(name, "none") for name in taken}
             log.info("intake concluded: %s", summary)
             return summary
 
-        list(gates.values()) >> conclude().as_teardown()
+        list(taken.values()) >> conclude().as_teardown()
     return dag
 
 
+# A task's process reads this file for one DAG, the scheduler for all.
+_wanted = get_parsing_context().dag_id
 for _contract in load_contracts():
-    globals()[f"import_{_contract.source}"] = import_dag(_contract)
+    if _wanted in (None, f"import_{_contract.source}"):
+        globals()[f"import_{_contract.source}"] = import_dag(_contract)

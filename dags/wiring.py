@@ -127,18 +127,6 @@ def task_states() -> dict[str, str]:
     return {task_id: str(state) for task_id, state in states.get(run.run_id, {}).items()}
 
 
-def end_as(task_id: str) -> NoReturn:
-    """End a task that runs although the one before it did not succeed.
-
-    Raises:
-        AirflowSkipException: that one was skipped.
-        AirflowFailException: otherwise.
-    """
-    if task_states().get(task_id) == "skipped":
-        raise AirflowSkipException(f"{task_id} was skipped")
-    raise AirflowFailException(f"{task_id} did not succeed")
-
-
 def finish(record: Any) -> dict[str, Any]:
     """Hand a stage record on, or end the task as its status says.
 
@@ -152,13 +140,13 @@ def finish(record: Any) -> dict[str, Any]:
 
 
 def wait_or_skip(reason: str | None) -> NoReturn:
-    """End a `land` task whose source has sent nothing.
+    """End the task of a dataset for which its source has sent nothing.
 
     A scheduled run asks again for days; a run that a person started says so at once.
 
     Raises:
         DeliveryMissing: to be tried again.
-        AirflowSkipException: no more tries; load and gate are skipped with it.
+        AirflowSkipException: no more tries.
     """
     context = get_current_context()
     tries_left = context["ti"].try_number <= LATE_RETRIES

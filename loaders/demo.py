@@ -166,7 +166,7 @@ class _Months:
         contracts = load_contracts()
         self.imports = [f"import_{contract.source}" for contract in contracts]
         datasets = sum(len(contract.datasets) for contract in contracts)
-        total = 3 * datasets + len(contracts) + len(RELEASE_TASKS)
+        total = datasets + len(contracts) + len(RELEASE_TASKS)
         self.bars = {m: progress.add_task(m, total=total, start=False) for m in months}
         self.runs: dict[str, dict[str, Run]] = {month: {} for month in months}
         self.known: set[str] = set()
