@@ -18,7 +18,9 @@ final as (
         end as release_label_en,
         {{ as_of_period() }}::text as as_of_period,
         current_timestamp as built_at,
-        '{{ checked_identifier(build_setting('candidate_id'), "candidate_id") }}'::text as candidate_id
+        '{{ checked_identifier(
+            build_setting("candidate_id"), "candidate_id"
+        ) }}'::text as candidate_id
     from labels
 )
 
