@@ -110,7 +110,7 @@ def _run(console: Console, settings: Settings, inputs: Inputs) -> bool:
     from loaders.stages.setup import prepare_warehouse
 
     now = dt.datetime.now(dt.UTC)
-    with _progress(console) as progress, ThreadPoolExecutor(1) as background:
+    with progress_bars(console) as progress, ThreadPoolExecutor(1) as background:
         # Airflow mostly waits for itself while it starts: the rest is prepared meanwhile.
         starting = background.submit(airflow_service.up, settings, schedules_start=now)
         with _step(progress, "PostgreSQL, schemas, geography, programme"):
@@ -127,7 +127,7 @@ def _run(console: Console, settings: Settings, inputs: Inputs) -> bool:
         with _step(progress, "Airflow"):
             service = starting.result()
         with AirflowApi(service) as api:
-            return _Months(api, progress, inputs.months, f"{now:%Y%m%dT%H%M%S}").run()
+            return MonthRuns(api, progress, inputs.months, f"{now:%Y%m%dT%H%M%S}").run()
 
 
 @contextmanager
@@ -141,7 +141,7 @@ def _step(progress: Progress, name: str) -> Iterator[None]:
     progress.console.print(f"{name}: {time.monotonic() - started:.0f} s", highlight=False)
 
 
-def _progress(console: Console) -> Progress:
+def progress_bars(console: Console) -> Progress:
     return Progress(
         SpinnerColumn(),
         BarColumn(bar_width=24),
@@ -152,7 +152,7 @@ def _progress(console: Console) -> Progress:
     )
 
 
-class _Months:
+class MonthRuns:
     """Runs the months through Airflow.
 
     The imports of a month start when those of the month before have ended, while that month is
@@ -179,7 +179,7 @@ class _Months:
         Raises:
             DemoError: Airflow cannot read the DAGs, or nothing happens any more.
         """
-        self._wait_for_dags()
+        self.wait_for_dags()
         self.known = {run.run_id for run in self.api.runs(RELEASE_DAG)}
         waiting = list(self.months)
         while True:
@@ -198,7 +198,7 @@ class _Months:
                 raise DemoError(f"no task has changed for {STALL_TIMEOUT_SECONDS} s")
             time.sleep(POLL_SECONDS)
 
-    def _wait_for_dags(self) -> None:
+    def wait_for_dags(self) -> None:
         wanted = {*self.imports, RELEASE_DAG}
         deadline = time.monotonic() + DAGS_TIMEOUT_SECONDS
         while missing := wanted - self.api.dag_ids():

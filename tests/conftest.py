@@ -68,10 +68,21 @@ def database_server(_not_the_developers_settings: None) -> Iterator[URL]:
     home.chmod(0o755)
     try:
         server = embedded.start(home)
-        yield URL.create(DRIVER, server.user, server.password, server.host, server.port, "postgres")
+        url = URL.create(DRIVER, server.user, server.password, server.host, server.port, "postgres")
+        _forget_power_cuts(url)
+        yield url
     finally:
         embedded.stop(home)
         shutil.rmtree(home)
+
+
+def _forget_power_cuts(url: URL) -> None:
+    """A server that is thrown away need not survive a power cut: no waiting for the disk."""
+    address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(address, autocommit=True) as connection:
+        for name in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.execute(sql.SQL("alter system set {} = off").format(sql.Identifier(name)))
+        connection.execute("select pg_reload_conf()")
 
 
 @pytest.fixture(scope="session")

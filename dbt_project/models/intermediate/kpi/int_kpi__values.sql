@@ -6,8 +6,8 @@ with
 rolled_up as (
     select *
     from {{ ref('int_kpi__rolled_up') }}
-    -- Later months belong to later releases.
-    where period <= {{ as_of_period() }}
+    -- Later periods belong to later releases. By their months: "2025-Q2" sorts after "2025-12".
+    where {{ last_month('period') }} <= {{ as_of_period() }}
 ),
 
 kpis as (

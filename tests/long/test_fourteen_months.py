@@ -59,6 +59,15 @@ def test_every_figure_equals_the_truth(truth: dict[CellKey, dict[str, str]]) -> 
     assert {k: cell for k, cell in found.items() if k not in expected and any(cell)} == {}
 
 
+def test_every_period_that_has_ended_is_in_the_release(
+    truth: dict[CellKey, dict[str, str]],
+) -> None:
+    with connect(Role.ADMIN) as connection:
+        rows = connection.execute("select distinct kpi_id, period from candidate.fct_kpi_value")
+        published = set(rows.fetchall())
+    assert {(key[0], key[2]) for key in truth} <= published
+
+
 def test_each_kpi_has_figures_in_periods_of_its_own(truth: dict[CellKey, dict[str, str]]) -> None:
     kinds: dict[str, set[int]] = {}
     for key in computed():

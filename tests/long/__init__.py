@@ -1,0 +1,1 @@
+"""Proofs that take minutes: run by `make test-long` and by CI."""
