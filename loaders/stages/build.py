@@ -59,11 +59,15 @@ def build(period: str, run_id: str = "manual") -> BuildResult:
                     f"nothing is accepted up to {period}: land, load and gate a source first"
                 )
             stale = _stale(connection, prints)
-        fingerprint = _digest("\n".join(f"{month} {value}" for month, value in prints.items()))
-        candidate_id = f"{period}-{fingerprint[:12]}"
-        if candidate_id == published:
-            reason_seconds = time.monotonic() - started
-            return BuildResult(candidate_id, period, "unchanged", (), fingerprint, reason_seconds)
+            fingerprint = _digest("\n".join(f"{month} {value}" for month, value in prints.items()))
+            candidate_id = f"{period}-{fingerprint[:12]}"
+            if published and published.partition(".")[0] == candidate_id:
+                seconds = time.monotonic() - started
+                return BuildResult(published, period, "unchanged", (), fingerprint, seconds)
+            # Back to inputs that were released before, such as a setting taken back: a new release.
+            earlier = _releases_of(connection, candidate_id)
+            if earlier:
+                candidate_id = f"{candidate_id}.{earlier + 1}"
         if _is_finished(candidate_id):
             # A kill after the build, before the release: the candidate stands, whole and tested.
             seconds = time.monotonic() - started
@@ -163,6 +167,15 @@ def _stale(connection: psycopg.Connection, prints: dict[str, str]) -> list[str]:
     ).fetchall()
     built = dict(rows)
     return [month for month, value in prints.items() if built.get(month) != value]
+
+
+def _releases_of(connection: psycopg.Connection, candidate_id: str) -> int:
+    """How many releases were made of the same inputs."""
+    row = connection.execute(
+        "select count(*) from publication.release where split_part(candidate_id, '.', 1) = %s",
+        (candidate_id,),
+    ).fetchone()
+    return row[0] if row else 0
 
 
 def _published(connection: psycopg.Connection) -> tuple[str, str | None]:

@@ -20,10 +20,6 @@ from tests.end_to_end.conftest import SCALE, SEED, release
 
 MONTH = "2025-07"
 PER_10K = {"doctors_per_10k", "hospital_beds_per_10k", "nurses_per_10k", "pharmacists_per_10k"}
-ENROLMENT = {
-    f"net_enrolment_{level}" for level in ("primary", "lower_secondary", "upper_secondary")
-}
-ON_POPULATION = PER_10K | ENROLMENT | {"health_insurance_coverage"}
 SOURCES = ("statistics_office", "health", "social_insurance", "education", "housing")
 
 
@@ -44,6 +40,16 @@ def changes() -> list[tuple[str, str, str]]:
             "select kpi_id, change, cause from publication.kpi_value where release_seq ="
             " (select max(release_seq) from publication.release)"
         ).fetchall()
+
+
+def on_population() -> set[str]:
+    """KPIs whose denominator is the office's population."""
+    with connect(Role.BI) as connection:
+        rows = connection.execute(
+            "select distinct kpi_id from marts.fct_kpi_value"
+            " where denominator_id = 'commune_population'"
+        ).fetchall()
+    return {kpi_id for (kpi_id,) in rows}
 
 
 def rate(kpi_id: str) -> tuple[Decimal, Decimal, str, str]:
@@ -81,28 +87,28 @@ def test_a_revised_population_changes_the_rates_on_it(province: Warehouse) -> No
     assert rate("doctors_per_10k")[:2] == (doctors, before + len(rows[::10]))
     assert rate("temporary_houses_remaining") == houses
     found = changes()
-    assert {kpi_id for kpi_id, *_ in found} == ON_POPULATION
+    assert {kpi_id for kpi_id, *_ in found} == on_population() > PER_10K
     # A cell that protects another one may come or go with the new figures.
     assert Counter(cause for *_, cause in found).most_common(1)[0][0] == "denominator_vintage"
     assert {cause for *_, cause in found} <= {"denominator_vintage", "disclosure_protection"}
 
 
-def test_the_resolution_s_population_changes_the_rates_per_10_000(
+def test_the_registered_population_changes_the_rates_per_10_000(
     province: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     doctors, office, *_ = rate("doctors_per_10k")
     insured = rate("health_insurance_coverage")
-    monkeypatch.setenv("NQ42_POPULATION_BASIS", "resolution")
+    monkeypatch.setenv("NQ42_POPULATION_BASIS", "register")
     get_settings.cache_clear()
     try:
-        assert get_settings().population_basis == "resolution"
+        assert get_settings().population_basis == "register"
         release(MONTH)
-        numerator, resolution, denominator_id, vintage = rate("doctors_per_10k")
-        assert (denominator_id, vintage) == ("resolution_population", "202/2025/QH15")
+        numerator, register, denominator_id, vintage = rate("doctors_per_10k")
+        assert (denominator_id, vintage) == ("register_population", "register 2025")
         assert numerator == doctors
-        # The sample has one person in a hundred; the resolution counts the real province.
-        assert resolution == 2_161_755
-        assert office < resolution / 50
+        # The sample has one person in a hundred; the register is the real province.
+        assert register == 2_175_008
+        assert office < register / 50
         assert rate("health_insurance_coverage") == insured
         found = changes()
         assert {kpi_id for kpi_id, *_ in found} == PER_10K
