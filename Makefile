@@ -28,7 +28,7 @@ demo: $(VENV)/.run .env ## Three sample months from files to published releases
 test: $(VENV)/.dev ## All tests, on a PostgreSQL of their own
 	$(BIN)/pytest --ignore=tests/bench --ignore=tests/long -n 2 --dist loadfile
 
-test-long: $(VENV)/.dev ## Fourteen months of every source against the truth
+test-long: $(VENV)/.dev ## Long proofs: fourteen months, other populations, a new source and KPI
 	$(BIN)/pytest tests/long
 
 check: $(VENV)/.dev ## Style, layers, SQL, contracts and what is generated from them
