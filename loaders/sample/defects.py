@@ -80,13 +80,18 @@ def written_date(context: Context, column: str, year: int, month: int, number: i
     return written
 
 
+def set_date(column: str, years: int, month: int, number: int) -> Callable[[Row, Context], None]:
+    """A change that writes a date, ``years`` from the month's own year; it may be impossible."""
+
+    def change(row: Row, context: Context) -> None:
+        row[column] = written_date(context, column, context.month.year + years, month, number)
+
+    return change
+
+
 def _birth_on_31_february(row: Row, context: Context) -> None:
     year = _birth_year(row)
     row["birth_month"] = written_date(context, "birth_month", year, 2, 31)
-
-
-def _start_on_31_february(row: Row, context: Context) -> None:
-    row["started_on"] = written_date(context, "started_on", context.month.year, 2, 31)
 
 
 def _birth_year(row: Row) -> int:
@@ -206,7 +211,7 @@ KINDS: dict[str, list[Kind]] = {
         Kind("approved_on_missing", "contract.required", set_to("approved_on", None)),
         *citizen_kinds(None),
         Kind("group_unknown", "contract.enum", set_to("household_group_code", "XX")),
-        Kind("start_on_31_february", "contract.type", _start_on_31_february),
+        Kind("start_on_31_february", "contract.type", set_date("started_on", 0, 2, 31)),
         *unit_kinds("houses", "unit_code"),
         duplicate_kind("houses"),
     ],

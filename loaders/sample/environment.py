@@ -18,9 +18,9 @@ from loaders.sample.defects import (
     Kind,
     Row,
     duplicate_kind,
+    set_date,
     set_to,
     unit_kinds,
-    written_date,
 )
 from loaders.sample.extract import Extract, unit_code_of
 from loaders.sample.geography import SEEDS_DIR
@@ -437,20 +437,8 @@ def _other_area(row: Row, _: Context) -> None:
     row["area_type_code"] = "NT" if row["area_type_code"] == "DT" else "DT"
 
 
-def _accepted_on_31_february(row: Row, context: Context) -> None:
-    row["accepted_on"] = written_date(context, "accepted_on", context.month.year, 2, 31)
-
-
-def _accepted_next_year(row: Row, context: Context) -> None:
-    row["accepted_on"] = written_date(context, "accepted_on", context.month.year + 1, 6, 15)
-
-
 def _done_at_nothing(row: Row, _: Context) -> None:
     row["status_code"], row["percent_done"], row["late_reason_code"] = "HT", "0", None
-
-
-def _reported_last_year(row: Row, context: Context) -> None:
-    row["reported_on"] = written_date(context, "reported_on", context.month.year - 1, 1, 15)
 
 
 #: Every kind of damage by dataset, in the order in which they are used in turn.
@@ -460,8 +448,9 @@ KINDS: dict[str, list[Kind]] = {
              _more("units_completed", "units_planned")),
         Kind("completed_without_acceptance", "blocks.accepted_when_completed",
              set_to("accepted_on", None), "_is_accepted"),
-        Kind("accepted_in_future", "blocks.not_in_future", _accepted_next_year, "_is_accepted"),
-        Kind("accepted_on_31_february", "contract.type", _accepted_on_31_february),
+        Kind("accepted_in_future", "blocks.not_in_future",
+             set_date("accepted_on", 1, 6, 15), "_is_accepted"),
+        Kind("accepted_on_31_february", "contract.type", set_date("accepted_on", 0, 2, 31)),
         Kind("stage_unknown", "contract.enum", set_to("stage_code", "XX")),
         *unit_kinds("blocks", "unit_code"),
         duplicate_kind("blocks"),
@@ -531,7 +520,8 @@ KINDS: dict[str, list[Kind]] = {
         Kind("done_at_nothing", "tasks.percent_fits_status", _done_at_nothing),
         Kind("late_without_reason", "tasks.late_has_reason",
              set_to("late_reason_code", None), "_is_late"),
-        Kind("reported_before_quarter", "tasks.reported_after_period", _reported_last_year),
+        Kind("reported_before_quarter", "tasks.reported_after_period",
+             set_date("reported_on", -1, 1, 15)),
         duplicate_kind("tasks"),
     ],
 }  # fmt: skip

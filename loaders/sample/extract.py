@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from loaders.sample.province import Month, Province
@@ -34,3 +35,14 @@ def unit_code_of(column: str) -> pl.Expr:
 
 def ethnic_of(province: Province, person: pl.Series) -> pl.Series:
     return pl.Series(province.ethnic).gather(province.household[person.to_numpy()])
+
+
+def flag_of(values: np.ndarray) -> pl.Series:
+    """Yes and no as the agencies write them."""
+    return pl.Series(np.where(values, "1", "0"))
+
+
+def household_key_of(province: Province, home: np.ndarray) -> pl.Series:
+    """The code of a household in every agency's files: old province, then a serial number."""
+    code = pl.Series(province.geography.province[province.first_place[home]])
+    return code + pl.Series(home).cast(pl.String).str.zfill(8)

@@ -14,11 +14,18 @@ from loaders.sample.defects import (
     Row,
     citizen_kinds,
     duplicate_kind,
+    set_date,
     set_to,
     unit_kinds,
-    written_date,
 )
-from loaders.sample.extract import Extract, ethnic_of, report_month_of, unit_code_of
+from loaders.sample.extract import (
+    Extract,
+    ethnic_of,
+    flag_of,
+    household_key_of,
+    report_month_of,
+    unit_code_of,
+)
 from loaders.sample.province import NEVER, Month, Province, dates, day, stream
 
 SOURCE = "home_affairs"
@@ -88,11 +95,11 @@ def merit_people(province: Province, month: Month) -> pl.DataFrame:
         _method=pl.Series(_method(province, month, rows)),
         birth_month=dates(province.birth[person]),
         death_month=dates(died),
-        is_supported=_flag(
+        is_supported=flag_of(
             (rows["category_code"] == MOTHER).to_numpy()
             & (province.uniform("mother supported")[person] < 0.88 + 0.003 * month.index)
         ),
-        is_id_verified=_flag(
+        is_id_verified=flag_of(
             province.uniform("merit verified")[person] < 0.80 + 0.005 * month.index
         ),
         _relative=pl.Series(province.uniform("account of a relative")[person] < 0.06),
@@ -104,7 +111,7 @@ def merit_people(province: Province, month: Month) -> pl.DataFrame:
     return _person_columns(province, frame).with_columns(
         report_month=report_month_of(month),
         entitled_month=pl.when("_arrears").then(pl.lit(before)).otherwise(pl.lit(first)),
-        household_key=_household_key(province, frame),
+        household_key=household_key_of(province, frame["_household"].to_numpy()),
         amount_vnd=((pl.col("_multiple") * standard / 1000).round() * 1000).cast(pl.Int64),
         is_paid=pl.col("_paid").cast(pl.Int8).cast(pl.String),
         method_code=pl.when("_paid").then("_method"),
@@ -194,7 +201,7 @@ def merit_household_review(province: Province, month: Month, people: pl.DataFram
         }
     ).sort("_unit", "_household")
     return frame.with_columns(
-        household_key=_household_key(province, frame),
+        household_key=household_key_of(province, frame["_household"].to_numpy()),
         unit_code=unit_code_of("_unit"),
         method_version=pl.lit("PP01-2023" if month.year < 2026 else "PP02-2026"),
         _poor=pl.col("poverty_class") != "KHAC",
@@ -373,16 +380,6 @@ def _person_columns(province: Province, frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _household_key(province: Province, frame: pl.DataFrame) -> pl.Series:
-    home = frame["_household"]
-    first = province.geography.province[province.first_place[home.to_numpy()]]
-    return pl.Series(first) + home.cast(pl.String).str.zfill(8)
-
-
-def _flag(values: np.ndarray) -> pl.Series:
-    return pl.Series(np.where(values, "1", "0"))
-
-
 def _month_before(month: Month) -> str:
     year, number = divmod(month.year * 12 + month.number - 2, 12)
     return f"{year}-{number + 1:02d}"
@@ -399,22 +396,6 @@ def _holder_missing(row: Row, _: Context) -> None:
     row["account_holder_code"] = None
 
 
-def _entitled_next_year(row: Row, context: Context) -> None:
-    row["entitled_month"] = written_date(context, "entitled_month", context.month.year + 1, 12, 1)
-
-
-def _departed_a_year_ago(row: Row, context: Context) -> None:
-    row["departed_on"] = written_date(context, "departed_on", context.month.year - 1, 1, 15)
-
-
-def _booked_a_year_ago(row: Row, context: Context) -> None:
-    row["booked_on"] = written_date(context, "booked_on", context.month.year - 1, 1, 15)
-
-
-def _registered_next_year(row: Row, context: Context) -> None:
-    row["registered_on"] = written_date(context, "registered_on", context.month.year + 1, 1, 15)
-
-
 def _expense_as_receipt(row: Row, _: Context) -> None:
     row["kind_code"], row["content_code"] = "THU", "HT"
 
@@ -425,7 +406,8 @@ KINDS: dict[str, list[Kind]] = {
         *citizen_kinds("merit.birth_not_in_future"),
         Kind("paid_without_method", "merit.payment_has_method", _paid_without_method, "_paid"),
         Kind("account_without_holder", "merit.account_fits_method", _holder_missing, "_cashless"),
-        Kind("entitled_next_year", "merit.entitled_by_payment", _entitled_next_year),
+        Kind("entitled_next_year", "merit.entitled_by_payment",
+             set_date("entitled_month", 1, 12, 1)),
         Kind("status_unknown", "contract.enum", set_to("category_code", "XX")),
         Kind("amount_missing", "contract.required", set_to("amount_vnd", None)),
         Kind("amount_in_words", "contract.type", set_to("amount_vnd", "hai triệu")),
@@ -443,7 +425,8 @@ KINDS: dict[str, list[Kind]] = {
     ],
     "overseas_workers": [
         *citizen_kinds("departures.of_age"),
-        Kind("departed_a_year_ago", "departures.departed_in_month", _departed_a_year_ago),
+        Kind("departed_a_year_ago", "departures.departed_in_month",
+             set_date("departed_on", -1, 1, 15)),
         Kind("departure_missing", "contract.required", set_to("departed_on", None)),
         Kind("country_as_word", "contract.pattern", set_to("country_code", "Nhật Bản")),
         *unit_kinds("departures", "residence_unit_code"),
@@ -453,14 +436,15 @@ KINDS: dict[str, list[Kind]] = {
         Kind("amount_negative", "contract.range", set_to("amount_vnd", "-500000")),
         Kind("amount_in_words", "contract.type", set_to("amount_vnd", "năm triệu")),
         Kind("kind_missing", "contract.required", set_to("kind_code", None)),
-        Kind("booked_a_year_ago", "fund.booked_in_quarter", _booked_a_year_ago),
+        Kind("booked_a_year_ago", "fund.booked_in_quarter", set_date("booked_on", -1, 1, 15)),
         Kind("support_as_receipt", "fund.content_fits_kind", _expense_as_receipt),
         *unit_kinds("fund", "unit_code"),
         duplicate_kind("fund"),
     ],
     "births": [
         Kind("sex_code_9", "contract.enum", set_to("sex_code", "9")),
-        Kind("registered_next_year", "births.registered_in_year", _registered_next_year),
+        Kind("registered_next_year", "births.registered_in_year",
+             set_date("registered_on", 1, 1, 15)),
         Kind("registration_number_missing", "contract.required", set_to("birth_record_key", None)),
         *unit_kinds("births", "residence_unit_code"),
         duplicate_kind("births"),

@@ -18,9 +18,9 @@ from loaders.sample.defects import (
     Row,
     citizen_kinds,
     duplicate_kind,
+    set_date,
     set_to,
     unit_kinds,
-    written_date,
 )
 from loaders.sample.extract import Extract, ethnic_of, report_month_of, unit_code_of
 from loaders.sample.health import health_of
@@ -483,14 +483,6 @@ def _total_too_large(row: Row, _: Context) -> None:
     row["total_vnd"] = str(int(str(row["total_vnd"])) + 1_000)
 
 
-def _discharged_next_year(row: Row, context: Context) -> None:
-    row["discharged_on"] = written_date(context, "discharged_on", context.month.year + 1, 12, 31)
-
-
-def _born_too_late(row: Row, context: Context) -> None:
-    row["birth_month"] = written_date(context, "birth_month", context.month.year - 30, 1, 1)
-
-
 KINDS: dict[str, list[Kind]] = {
     "participants": [
         *citizen_kinds("participants.fifteen_or_older"),
@@ -518,7 +510,7 @@ KINDS: dict[str, list[Kind]] = {
         *citizen_kinds("claims.born_by_then"),
         Kind("total_not_the_sum", "claims.parts_make_the_total", _total_too_large),
         Kind("discharged_after_settlement", "claims.discharged_before_settlement",
-             _discharged_next_year),
+             set_date("discharged_on", 1, 12, 31)),
         Kind("fund_negative", "contract.range", set_to("fund_vnd", "-5000")),
         Kind("care_kind_unknown", "contract.pattern", set_to("care_kind_code", "99")),
         Kind("facility_missing", "contract.required", set_to("facility_code", None)),
@@ -529,7 +521,8 @@ KINDS: dict[str, list[Kind]] = {
         Kind("sex_code_9", "contract.enum", set_to("sex_code", "9")),
         Kind("persons_not_a_number", "contract.type", set_to("persons", "mười")),
         Kind("nobody_counted", "contract.range", set_to("persons", "0")),
-        Kind("younger_than_fifty", "older_residents.fifty_or_older", _born_too_late),
+        Kind("younger_than_fifty", "older_residents.fifty_or_older",
+             set_date("birth_month", -30, 1, 1)),
         *unit_kinds("older_residents", "unit_code"),
         duplicate_kind("older_residents"),
     ],

@@ -19,11 +19,18 @@ from loaders.sample.defects import (
     Row,
     citizen_kinds,
     duplicate_kind,
+    set_date,
     set_to,
     unit_kinds,
-    written_date,
 )
-from loaders.sample.extract import Extract, ethnic_of, report_month_of, unit_code_of
+from loaders.sample.extract import (
+    Extract,
+    ethnic_of,
+    flag_of,
+    household_key_of,
+    report_month_of,
+    unit_code_of,
+)
 from loaders.sample.province import GOLDEN, NEVER, Month, Province, dates, day, stream
 
 #: Month in which the standard 2026-2030 begins, and that of the first social pensions.
@@ -185,15 +192,6 @@ def _turns(province: Province, years: int) -> np.ndarray:
     return (born + 12 * years).astype("datetime64[D]").astype(np.int64)
 
 
-def _household_key(province: Province, home: np.ndarray) -> pl.Series:
-    code = pl.Series(province.geography.province[province.first_place[home]])
-    return code + pl.Series(home).cast(pl.String).str.zfill(8)
-
-
-def _flag(values: np.ndarray) -> pl.Series:
-    return pl.Series(np.where(values, "1", "0"))
-
-
 # ---------------------------------------------------------------------- poverty review
 
 
@@ -209,10 +207,10 @@ def poor_households(province: Province, month: Month, poor: PoorHouseholds) -> p
                 "_ethnic": province.ethnic[home],
                 "class_code": poor.poverty[home],
                 "deprivations": _deprivations(province, home, poor.poverty[home] == "HN"),
-                "cannot_exit": _flag(poor.cannot_exit[home]),
-                "is_difficult_area": _flag(poor.is_difficult[home]),
+                "cannot_exit": flag_of(poor.cannot_exit[home]),
+                "is_difficult_area": flag_of(poor.is_difficult[home]),
                 "reviewed_on": _reviewed_on(month, home, poor.since[home]),
-                "household_key": _household_key(province, home),
+                "household_key": household_key_of(province, home),
                 "person_key": province.citizen_number.gather(head),
                 "full_name": province.full_name.gather(head),
             }
@@ -257,10 +255,10 @@ def poor_household_members(province: Province, month: Month, poor: PoorHousehold
     home = province.household[people]
     return _person_columns(province, month, people).with_columns(
         _household=pl.Series(home),
-        household_key=_household_key(province, home),
+        household_key=household_key_of(province, home),
         class_code=pl.Series(poor.poverty[home]),
-        is_pregnant=_flag(poor.is_pregnant[people]),
-        has_no_support=_flag(poor.has_no_support[people]),
+        is_pregnant=flag_of(poor.is_pregnant[people]),
+        has_no_support=flag_of(poor.has_no_support[people]),
         _is_male=pl.Series(province.sex[people] == 1),
         _is_under_60=pl.Series(_turns(province, 60)[people] > month.end),
     ).sort("_unit", "_household", "_person")  # fmt: skip
@@ -376,7 +374,7 @@ def _payments(
     steps = np.array([GROUPS[code] for code in group], dtype=np.int64)
     return _person_columns(province, month, people).with_columns(
         _household=pl.Series(home),
-        household_key=_household_key(province, home),
+        household_key=household_key_of(province, home),
         group_code=pl.Series(group),
         paid_for=pl.lit(paid_for),
         amount_vnd=pl.Series(steps * base // 2),
@@ -398,7 +396,7 @@ def _method(province: Province, month: Month, people: np.ndarray) -> np.ndarray:
 
 
 def _is_verified(province: Province, month: Month, people: np.ndarray) -> pl.Series:
-    return _flag(province.uniform("number verified")[people] < 0.82 + 0.0035 * month.index)
+    return flag_of(province.uniform("number verified")[people] < 0.82 + 0.0035 * month.index)
 
 
 def social_pension(
@@ -421,21 +419,13 @@ def social_pension(
         basis_code=pl.Series(np.where(old, "75", "70HN")),
         amount_vnd=pl.lit(RISEN_BASE_VND),
         method_code=pl.Series(_method(province, month, people)),
-        is_paid=_flag(~unpaid),
+        is_paid=flag_of(~unpaid),
         is_id_verified=_is_verified(province, month, people),
         _is_under_75=pl.Series(~old),
     ).sort("_unit", "_person")  # fmt: skip
 
 
 # ---------------------------------------------------------------------- damage
-
-
-def _reviewed_next_year(row: Row, context: Context) -> None:
-    row["reviewed_on"] = written_date(context, "reviewed_on", context.month.year + 1, 3, 10)
-
-
-def _reviewed_on_31_february(row: Row, context: Context) -> None:
-    row["reviewed_on"] = written_date(context, "reviewed_on", context.month.year, 2, 31)
 
 
 def _other_standard(row: Row, _: Context) -> None:
@@ -445,10 +435,6 @@ def _other_standard(row: Row, _: Context) -> None:
 
 def _eleven_indicators(row: Row, _: Context) -> None:
     row["deprivations"] = str(row["deprivations"])[:11]
-
-
-def _paid_for_next_year(row: Row, context: Context) -> None:
-    row["paid_for"] = written_date(context, "paid_for", context.month.year + 1, 1, 1)
 
 
 #: Every kind of damage by dataset, in the order in which they are used in turn.
@@ -462,8 +448,9 @@ KINDS: dict[str, list[Kind]] = {
              "_has_old_standard"),
         Kind("near_poor_cannot_exit", "poor_households.cannot_exit_is_poor",
              set_to("cannot_exit", "1"), "_is_near_poor"),
-        Kind("reviewed_next_year", "poor_households.reviewed_within_a_year", _reviewed_next_year),
-        Kind("reviewed_on_31_february", "contract.type", _reviewed_on_31_february),
+        Kind("reviewed_next_year", "poor_households.reviewed_within_a_year",
+             set_date("reviewed_on", 1, 3, 10)),
+        Kind("reviewed_on_31_february", "contract.type", set_date("reviewed_on", 0, 2, 31)),
         *citizen_kinds(None),
         *unit_kinds("poor_households", "unit_code"),
         duplicate_kind("poor_households"),
@@ -492,7 +479,8 @@ KINDS: dict[str, list[Kind]] = {
         Kind("method_unknown", "contract.enum", set_to("method_code", "XX")),
         Kind("amount_missing", "contract.required", set_to("amount_vnd", None)),
         Kind("amount_zero", "contract.range", set_to("amount_vnd", "0")),
-        Kind("paid_for_next_year", "payments.paid_for_not_in_future", _paid_for_next_year),
+        Kind("paid_for_next_year", "payments.paid_for_not_in_future",
+             set_date("paid_for", 1, 1, 1)),
         Kind("adult_as_child", "payments.child_is_under_36_months", set_to("group_code", "TE36"),
              "_is_adult"),
         Kind("account_without_holder", "payments.account_has_holder",

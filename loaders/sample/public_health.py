@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import polars as pl
@@ -14,6 +14,7 @@ from loaders.sample.defects import (
     Row,
     citizen_kinds,
     duplicate_kind,
+    set_date,
     set_to,
     unit_kinds,
     written_date,
@@ -467,20 +468,6 @@ def _born_in_the_future(row: Row, context: Context) -> None:
     row["birth_year"] = str(context.month.year + 1 + context.position % 60)
 
 
-def _on_31_february(column: str) -> Callable[[Row, Context], None]:
-    def change(row: Row, context: Context) -> None:
-        row[column] = written_date(context, column, context.month.year, 2, 31)
-
-    return change
-
-
-def _years_off(column: str, years: int) -> Callable[[Row, Context], None]:
-    def change(row: Row, context: Context) -> None:
-        row[column] = written_date(context, column, context.month.year + years, 3, 10)
-
-    return change
-
-
 def _unknown_unit(row: Row, context: Context) -> None:
     # Codes that do not exist: counts of one unknown code could repeat each other.
     row["unit_code"] = f"99{context.position % 1000:03d}"
@@ -512,7 +499,7 @@ KINDS: dict[str, list[Kind]] = {
         Kind("seven_years_old", "children.under_24_months", _born_too_early),
         Kind("status_unknown", "contract.enum", set_to("status_code", "XX")),
         Kind("registered_before_birth", "children.registered_after_birth",
-             _years_off("registered_on", -4)),
+             set_date("registered_on", -4, 3, 10)),
         *unit_kinds("children", "unit_code"),
         duplicate_kind("children"),
     ],
@@ -520,9 +507,9 @@ KINDS: dict[str, list[Kind]] = {
         Kind("vaccine_unknown", "contract.enum", set_to("vaccine_code", "COVID")),
         *citizen_kinds(None),
         Kind("dose_number_0", "contract.range", set_to("dose_number", "0")),
-        Kind("given_in_the_future", "doses.given_by_period_end", _years_off("given_on", 1)),
-        Kind("given_years_ago", "doses.given_in_first_year", _years_off("given_on", -5)),
-        Kind("given_on_31_february", "contract.type", _on_31_february("given_on")),
+        Kind("given_in_the_future", "doses.given_by_period_end", set_date("given_on", 1, 3, 10)),
+        Kind("given_years_ago", "doses.given_in_first_year", set_date("given_on", -5, 3, 10)),
+        Kind("given_on_31_february", "contract.type", set_date("given_on", 0, 2, 31)),
         *unit_kinds("doses", "unit_code"),
         duplicate_kind("doses"),
     ],
@@ -530,8 +517,8 @@ KINDS: dict[str, list[Kind]] = {
         Kind("z_score_missing", "contract.required", set_to("height_for_age_z", None)),
         Kind("six_years_old", "contract.range", set_to("age_months", "75")),
         Kind("measured_in_another_year", "nutrition.measured_in_year",
-             _years_off("measured_on", -1)),
-        Kind("measured_on_31_february", "contract.type", _on_31_february("measured_on")),
+             set_date("measured_on", -1, 3, 10)),
+        Kind("measured_on_31_february", "contract.type", set_date("measured_on", 0, 2, 31)),
         Kind("sex_code_9", "contract.enum", set_to("sex_code", "9")),
         *unit_kinds("nutrition", "unit_code"),
         duplicate_kind("nutrition"),

@@ -8,14 +8,12 @@ import numpy as np
 import polars as pl
 
 from loaders.sample.defects import (
-    Context,
     Kind,
-    Row,
     citizen_kinds,
     duplicate_kind,
+    set_date,
     set_to,
     unit_kinds,
-    written_date,
 )
 from loaders.sample.extract import Extract, ethnic_of, unit_code_of
 from loaders.sample.province import Month, Province, dates, day, spread, stream
@@ -285,18 +283,6 @@ def _person_columns(province: Province, frame: pl.DataFrame) -> pl.DataFrame:
 # ---------------------------------------------------------------------- damage
 
 
-def _graduated_a_year_ago(row: Row, context: Context) -> None:
-    row["graduated_on"] = written_date(context, "graduated_on", context.month.year - 1, 6, 15)
-
-
-def _enrolled_a_year_ago(row: Row, context: Context) -> None:
-    row["enrolled_on"] = written_date(context, "enrolled_on", context.month.year - 1, 9, 15)
-
-
-def _decided_next_year(row: Row, context: Context) -> None:
-    row["decided_on"] = written_date(context, "decided_on", context.month.year + 1, 1, 15)
-
-
 #: Every kind of damage by dataset, in the order in which they are used in turn.
 KINDS: dict[str, list[Kind]] = {
     "schools": [
@@ -315,7 +301,7 @@ KINDS: dict[str, list[Kind]] = {
         Kind("decision_missing", "universalisation.recognition_has_decision",
              set_to("decision_no", None), "_recognised"),
         Kind("decided_next_year", "universalisation.decided_by_period_end",
-             _decided_next_year, "_recognised"),
+             set_date("decided_on", 1, 1, 15), "_recognised"),
         Kind("literacy_without_level", "universalisation.literacy_has_level",
              set_to("level_code", None), "_literacy"),
         Kind("programme_unknown", "contract.enum", set_to("programme_code", "XX")),
@@ -325,14 +311,16 @@ KINDS: dict[str, list[Kind]] = {
     ],
     "graduates": [
         *citizen_kinds("graduates.age_plausible"),
-        Kind("graduated_a_year_ago", "graduates.graduated_in_year", _graduated_a_year_ago),
+        Kind("graduated_a_year_ago", "graduates.graduated_in_year",
+             set_date("graduated_on", -1, 6, 15)),
         Kind("level_missing", "contract.required", set_to("level_code", None)),
         *unit_kinds("graduates", "residence_unit_code"),
         duplicate_kind("graduates"),
     ],
     "vocational_enrolments": [
         *citizen_kinds("enrolments.age_plausible"),
-        Kind("enrolled_a_year_ago", "enrolments.enrolled_in_year", _enrolled_a_year_ago),
+        Kind("enrolled_a_year_ago", "enrolments.enrolled_in_year",
+             set_date("enrolled_on", -1, 9, 15)),
         Kind("level_unknown", "contract.enum", set_to("level_code", "DH")),
         Kind("institution_too_short", "contract.pattern", set_to("institution_code", "519")),
         *unit_kinds("enrolments", "residence_unit_code"),

@@ -210,9 +210,7 @@ def seed_reference() -> bool:
     if row and row[0] == seeds:
         return False
     # Cautious: tests that look at a seed and at a model belong to the model's build.
-    basis = json.dumps({"population_basis": get_settings().population_basis})
-    command = ["build", "--select", "path:seeds", "--indirect-selection", "cautious"]
-    dbt([*command, "--full-refresh", "--vars", basis])
+    dbt(["build", "--select", "path:seeds", "--indirect-selection", "cautious", "--full-refresh"])
     with connect(Role.PUBLISHER) as connection:
         audit.append(connection, SEEDED, {"sha256": seeds})
     return True
@@ -240,9 +238,6 @@ def _run_dbt(period: str, stale: list[str], candidate_id: str) -> None:
             "path:tests",
             "--exclude-resource-type",
             "unit_test",
-            # It decides which models are read, so the project is parsed for it.
-            "--vars",
-            json.dumps({"population_basis": get_settings().population_basis}),
         ],
         settings,
     )
@@ -266,6 +261,9 @@ def dbt(arguments: list[str], settings: dict[str, Any] | None = None) -> None:
         "-c",
         "from dbt.cli.main import cli; cli()",
         *arguments,
+        # It decides which models are read, so the project is parsed for it.
+        "--vars",
+        json.dumps({"population_basis": get_settings().population_basis}),
         "--project-dir",
         str(DBT_PROJECT),
         "--profiles-dir",
