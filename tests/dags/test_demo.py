@@ -14,7 +14,7 @@ from rich.progress import Progress
 from loaders import demo
 from loaders.airflow_api import Run, TaskRun
 from loaders.contracts.model import load_contracts
-from loaders.demo import DemoError, Inputs, _Months, _refuse_other_inputs, _write_stamp
+from loaders.demo import DemoError, Inputs, MonthRuns, _refuse_other_inputs, _write_stamp
 from loaders.settings import Settings
 
 MONTHS = ("2024-06", "2025-06")
@@ -77,7 +77,7 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 def play(airflow: PlayedAirflow) -> tuple[bool, str]:
     shown = io.StringIO()
     with Progress(console=Console(file=shown, width=200)) as progress:
-        failed = _Months(airflow, progress, MONTHS, "mark").run()  # type: ignore[arg-type]
+        failed = MonthRuns(airflow, progress, MONTHS, "mark").run()  # type: ignore[arg-type]
     return failed, shown.getvalue()
 
 
