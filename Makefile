@@ -38,7 +38,7 @@ check: $(VENV)/.dev ## Style, layers, SQL, contracts and what is generated from 
 	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests
 	$(BIN)/nq42 contracts check
 
-bench: $(VENV)/.dev ## Measure speed against the targets
+bench: $(VENV)/.bench ## Measure speed against the targets
 	$(BIN)/pytest tests/bench
 
 up: $(VENV)/.run .env ## Start PostgreSQL and Airflow, and leave them running
@@ -55,6 +55,7 @@ lock: $(VENV)/.run ## Resolve the dependencies again and write the lock files
 	$(BIN)/uv lock --upgrade
 	$(BIN)/uv export --quiet --no-emit-project --no-header --format requirements.txt --no-dev -o requirements.lock
 	$(BIN)/uv export --quiet --no-emit-project --no-header --format requirements.txt -o requirements-dev.lock
+	$(BIN)/uv export --quiet --no-emit-project --no-header --format requirements.txt --only-group bench -o requirements-bench.lock
 
 # The key makes pseudonyms: losing it means that no person is recognised again. Never overwritten.
 .env:
@@ -74,4 +75,8 @@ $(VENV)/.run: $(VENV)/.installer requirements.lock pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
 	$(INSTALL) --require-hashes --compile-bytecode -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.dev requirements-bench.lock
+	$(INSTALL) --require-hashes --compile-bytecode -r requirements-bench.lock
 	@touch $@

@@ -22,6 +22,7 @@ from open_data_contract_standard.model import OpenDataContractStandard, SchemaOb
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from loaders.periods import Frequency, check_period, months_of, period_in
+from loaders.readers.base import Limits
 
 CONTRACTS_DIR = Path(__file__).parent
 EXTENSION = "nq42"
@@ -89,6 +90,7 @@ class DatasetExtension(_Strict):
     schedule: Schedule
     connector: Named
     reader: Named
+    limits: Limits = Limits()
     #: Column that states the month inside the file; a file of another month is refused.
     period_column: str | None = None
     distribution_column: str | None = None

@@ -1,10 +1,10 @@
 """Readers turn the bytes of a delivery into batches of text; a contract names one."""
 
-from loaders.readers.base import ReaderError, Table, TextBatch
+from loaders.readers.base import Limits, ReaderError, Table, TextBatch
 from loaders.readers.delimited import read_csv
 from loaders.readers.jsonstat import read_jsonstat
 from loaders.readers.workbook import read_xlsx
 
 READERS = {"csv": read_csv, "jsonstat": read_jsonstat, "xlsx": read_xlsx}
 
-__all__ = ["READERS", "ReaderError", "Table", "TextBatch"]
+__all__ = ["READERS", "Limits", "ReaderError", "Table", "TextBatch"]

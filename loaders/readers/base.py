@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
 
 ROW_NUMBER = "_row_number"
 SHEET = "_sheet"
@@ -14,6 +16,24 @@ SHEET = "_sheet"
 
 class ReaderError(ValueError):
     """A file that cannot be read as its contract says; the message tells what to do."""
+
+
+class Limits(BaseModel):
+    """What a delivery may cost at most; a contract states other limits where it has to.
+
+    ``max_bytes``: the landed file. ``max_unpacked_bytes``: all that an archive, workbook or XML
+    envelope unfolds to, together; ``max_ratio``: unpacked to packed, from one MiB unpacked on;
+    ``max_entries``: files in an archive or workbook; ``max_columns``: cells in a row;
+    ``max_rows``: rows in the file.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    max_bytes: int = Field(default=4 * 1024**3, ge=1)
+    max_unpacked_bytes: int = Field(default=16 * 1024**3, ge=1)
+    max_ratio: float = Field(default=200, ge=1)
+    max_entries: int = Field(default=2_000, ge=1)
+    max_columns: int = Field(default=500, ge=1)
+    max_rows: int = Field(default=50_000_000, ge=1)
 
 
 @dataclass(frozen=True)
@@ -43,13 +63,15 @@ class Table:
 
     ``stated_period`` is the period that a title row states, None where the layout has
     none. ``stated_rows`` is the number of rows that the file itself claims in its footer; it is
-    known only after the last batch.
+    known only after the last batch. So is ``set_aside``: rows that the layout says are no records
+    (subtotals, older versions of a record, …), counted by the reason in one or two words.
     """
 
     headers: list[str]
     batches: Iterator[TextBatch]
     stated_period: str | None = None
     stated_rows: list[int] = field(default_factory=list)
+    set_aside: Counter[str] = field(default_factory=Counter)
 
 
 def clean_text(column: str) -> pl.Expr:

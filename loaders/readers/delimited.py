@@ -13,6 +13,7 @@ from loaders.readers.base import (
     ROW_NUMBER,
     SHEET,
     BrokenRow,
+    Limits,
     ReaderError,
     Table,
     TextBatch,
@@ -22,7 +23,7 @@ from loaders.readers.base import (
 BLOCK_BYTES = 16 * 1024 * 1024
 
 
-def read_csv(path: Path, *, delimiter: str = ",", encoding: str = "utf-8") -> Table:
+def read_csv(path: Path, limits: Limits, *, delimiter: str = ",", encoding: str = "utf-8") -> Table:
     """Open a delimited file.
 
     Args:

@@ -9,12 +9,12 @@ from typing import Any
 
 import polars as pl
 
-from loaders.readers.base import ROW_NUMBER, SHEET, ReaderError, Table, TextBatch
+from loaders.readers.base import ROW_NUMBER, SHEET, Limits, ReaderError, Table, TextBatch
 
 VALUE_HEADER = "value"
 
 
-def read_jsonstat(path: Path) -> Table:
+def read_jsonstat(path: Path, limits: Limits) -> Table:
     """Open a json-stat 1.x answer (``{"dataset": {…}}``) or a bare 2.0 dataset.
 
     Headers are the dimension names plus ``value``; labels keep the office's words with runs of

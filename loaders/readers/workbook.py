@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 from python_calamine import CalamineSheet, CalamineWorkbook
 
-from loaders.readers.base import ROW_NUMBER, SHEET, ReaderError, Table, TextBatch
+from loaders.readers.base import ROW_NUMBER, SHEET, Limits, ReaderError, Table, TextBatch
 
 BATCH_ROWS = 50_000
 SERIAL_HEADER = "STT"
@@ -21,6 +21,7 @@ CELL = re.compile(r"^([A-Z]+)(\d+)$")
 
 def read_xlsx(
     path: Path,
+    limits: Limits,
     *,
     sheet: str,
     header_rows: Sequence[int],

@@ -123,7 +123,7 @@ def _open(batch: Batch) -> Table:
             "the landed bytes are gone (purged by retention?); put the file into the inbox again"
         )
     reader = batch.dataset.extension.reader
-    table = READERS[reader.name](path, **reader.options)
+    table = READERS[reader.name](path, batch.dataset.extension.limits, **reader.options)
     check_headers(table.headers, batch.dataset.headers(batch.period))
     if table.stated_period not in (None, batch.period):
         raise ReaderError(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from openpyxl import Workbook
 
-from loaders.readers import ReaderError, Table, read_csv, read_jsonstat, read_xlsx
+from loaders.readers import Limits, ReaderError, Table, read_csv, read_jsonstat, read_xlsx
 from loaders.readers.base import check_headers
 
 XLSX_OPTIONS: dict[str, Any] = {
@@ -53,7 +53,7 @@ def workbook(path: Path, *, title: str = "Tháng 06 năm 2025", footer: bool = T
 def test_csv_keeps_row_numbers_around_rows_that_cannot_be_split(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text('\ufeffA;B\n1;"x;y"\n2\n3; z \n4;a;b\n5;\n', "utf-8")
-    table = read_csv(path, delimiter=";", encoding="utf-8-sig")
+    table = read_csv(path, Limits(), delimiter=";", encoding="utf-8-sig")
     batches = list(table.batches)
     assert table.headers == ["A", "B"]
     assert [(r["_row_number"], r["A"], r["B"]) for b in batches for r in b.frame.to_dicts()] == [
@@ -69,7 +69,7 @@ def test_csv_keeps_row_numbers_around_rows_that_cannot_be_split(tmp_path: Path) 
 def test_csv_of_only_broken_rows_loses_none(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("A,B\n1\n2\n", "utf-8")
-    assert [r.row_number for batch in read_csv(path).batches for r in batch.broken] == [1, 2]
+    assert [r.row_number for batch in read_csv(path, Limits()).batches for r in batch.broken] == [1, 2]
 
 
 def test_csv_in_blocks_numbers_rows_through(
@@ -79,7 +79,7 @@ def test_csv_in_blocks_numbers_rows_through(
     path = tmp_path / "a.csv"
     lines = [f"{i},{'x' * 10}" if i % 7 else f"{i}" for i in range(1, 101)]
     path.write_text("A,B\n" + "\n".join(lines) + "\n", "utf-8")
-    batches = list(read_csv(path).batches)
+    batches = list(read_csv(path, Limits()).batches)
     assert len(batches) > 5
     good = [r for b in batches if b.frame.width for r in b.frame.to_dicts()]
     assert all(int(row["A"]) == row["_row_number"] for row in good)
@@ -92,21 +92,21 @@ def test_csv_without_a_header_is_refused(tmp_path: Path, content: bytes) -> None
     path = tmp_path / "a.csv"
     path.write_bytes(content)
     with pytest.raises(ReaderError, match="no header row; ask for the file again"):
-        read_csv(path)
+        read_csv(path, Limits())
 
 
 def test_csv_in_another_encoding_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes("A,B\n1,Quảng Ngãi\n".encode("utf-16-le"))
     with pytest.raises(ReaderError, match="not readable as delimited text in utf-8"):
-        rows(read_csv(path))
+        rows(read_csv(path, Limits()))
 
 
 def test_csv_with_a_column_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("A,A\n1,2\n", "utf-8")
     with pytest.raises(ReaderError, match="stand twice"):
-        read_csv(path)
+        read_csv(path, Limits())
 
 
 def test_a_wrong_header_names_both_lists_and_the_closest_match() -> None:
@@ -119,7 +119,7 @@ def test_a_wrong_header_names_both_lists_and_the_closest_match() -> None:
 
 
 def test_xlsx_reads_merged_headers_numbers_and_footer(tmp_path: Path) -> None:
-    table = read_xlsx(workbook(tmp_path / "a.xlsx"), **XLSX_OPTIONS)
+    table = read_xlsx(workbook(tmp_path / "a.xlsx"), Limits(), **XLSX_OPTIONS)
     assert table.headers == ["Mã", "Giường bệnh | Kế hoạch", "Giường bệnh | Thực kê"]
     assert table.stated_period == "2025-06"
     assert rows(table) == [
@@ -145,11 +145,11 @@ def test_xlsx_cut_off_on_the_way_is_refused(tmp_path: Path) -> None:
     path = workbook(tmp_path / "a.xlsx")
     path.write_bytes(path.read_bytes()[:-400])
     with pytest.raises(ReaderError, match="damaged or cut off"):
-        read_xlsx(path, **XLSX_OPTIONS)
+        read_xlsx(path, Limits(), **XLSX_OPTIONS)
 
 
 def test_xlsx_without_its_footer_is_refused(tmp_path: Path) -> None:
-    table = read_xlsx(workbook(tmp_path / "a.xlsx", footer=False), **XLSX_OPTIONS)
+    table = read_xlsx(workbook(tmp_path / "a.xlsx", footer=False), Limits(), **XLSX_OPTIONS)
     with pytest.raises(ReaderError, match="ends after 2 rows without its footer"):
         rows(table)
 
@@ -157,11 +157,11 @@ def test_xlsx_without_its_footer_is_refused(tmp_path: Path) -> None:
 def test_xlsx_of_another_layout_is_refused(tmp_path: Path) -> None:
     path = workbook(tmp_path / "a.xlsx", title="Quý II")
     with pytest.raises(ReaderError, match="states no period"):
-        read_xlsx(path, **XLSX_OPTIONS)
+        read_xlsx(path, Limits(), **XLSX_OPTIONS)
     with pytest.raises(ReaderError, match=r"no sheet 'NhanLuc'.*DanhSach"):
-        read_xlsx(path, **XLSX_OPTIONS | {"sheet": "NhanLuc"})
+        read_xlsx(path, Limits(), **XLSX_OPTIONS | {"sheet": "NhanLuc"})
     with pytest.raises(ReaderError, match="ends before its data row 50"):
-        read_xlsx(path, **XLSX_OPTIONS | {"data_row": 50})
+        read_xlsx(path, Limits(), **XLSX_OPTIONS | {"data_row": 50})
 
 
 def cube(values: Any) -> bytes:
@@ -184,7 +184,7 @@ def cube(values: Any) -> bytes:
 def test_jsonstat_as_the_office_sends_it(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_bytes(cube([100309.2, 101343.7, 1255.5, None]))
-    table = read_jsonstat(path)
+    table = read_jsonstat(path, Limits())
     assert table.headers == ["Cities, provincies", "Year", "value"]
     assert [list(row.values())[:4] for row in rows(table)] == [
         ["WHOLE COUNTRY", "2023", "100309.2", 1],
@@ -197,7 +197,7 @@ def test_jsonstat_as_the_office_sends_it(tmp_path: Path) -> None:
 def test_jsonstat_in_its_sparse_form(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_bytes(cube({"3": 7}))
-    assert [row["value"] for row in rows(read_jsonstat(path))] == [None, None, None, "7"]
+    assert [row["value"] for row in rows(read_jsonstat(path, Limits()))] == [None, None, None, "7"]
 
 
 @pytest.mark.parametrize(
@@ -212,4 +212,4 @@ def test_jsonstat_that_was_cut_off_is_refused(tmp_path: Path, content: bytes, re
     path = tmp_path / "a.json"
     path.write_bytes(content)
     with pytest.raises(ReaderError, match=reason):
-        read_jsonstat(path)
+        read_jsonstat(path, Limits())
