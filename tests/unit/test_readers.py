@@ -69,7 +69,10 @@ def test_csv_keeps_row_numbers_around_rows_that_cannot_be_split(tmp_path: Path) 
 def test_csv_of_only_broken_rows_loses_none(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("A,B\n1\n2\n", "utf-8")
-    assert [r.row_number for batch in read_csv(path, Limits()).batches for r in batch.broken] == [1, 2]
+    assert [r.row_number for batch in read_csv(path, Limits()).batches for r in batch.broken] == [
+        1,
+        2,
+    ]
 
 
 def test_csv_in_blocks_numbers_rows_through(
