@@ -14,7 +14,7 @@ import polars as pl
 
 from loaders.contracts.model import Column, Dataset
 from loaders.periods import start_of
-from loaders.privacy import Pseudonymiser
+from loaders.privacy import pseudonym
 from loaders.readers.base import ROW_NUMBER, SHEET, ReaderError, TextBatch
 
 RULE_VERSION = 1
@@ -71,11 +71,8 @@ class Conformer:
     def __init__(self, dataset: Dataset, period: str, key: bytes) -> None:
         self.dataset, self.period = dataset, period
         self._headers = {c.name: c.header(period) for c in dataset.loaded_columns}
-        self._pseudonymisers = {
-            c.name: Pseudonymiser(key, c.extension.privacy.domain or "")
-            for c in dataset.loaded_columns
-            if c.extension.privacy.action == "pseudonym"
-        }
+        self._rules = {c.name: self._rules_of(c) for c in dataset.loaded_columns}
+        self._protection = [self._protected(c, key) for c in dataset.loaded_columns]
         self._period_seen = False
 
     def conform(self, batch: TextBatch) -> Conformed:
@@ -95,13 +92,14 @@ class Conformer:
             return Conformed(frame, findings, len(findings))
         columns = self.dataset.loaded_columns
         checked = frame.with_columns(self._parsed(c).alias(PARSED + c.name) for c in columns)
-        checked = checked.with_columns(self._error(c).alias(ERROR + c.name) for c in columns)
         self._check_period(checked)
-        failing = pl.any_horizontal(pl.col(ERROR + c.name).is_not_null() for c in columns)
+        conditions = [when for rules in self._rules.values() for when, _ in rules]
+        failing = checked.select(pl.any_horizontal(conditions).fill_null(False)).to_series()
         bad = checked.filter(failing)
         good = checked if bad.height == 0 else checked.filter(~failing)
         findings += self._findings(bad)
-        return Conformed(self._protected(good), findings, frame.height + len(batch.broken))
+        protected = good.select(*self._protection, ROW_NUMBER, SHEET)
+        return Conformed(protected, findings, frame.height + len(batch.broken))
 
     def _text(self, column: Column) -> pl.Expr:
         header = self._headers[column.name]
@@ -137,8 +135,8 @@ class Conformer:
             date = date.dt.truncate("1mo")
         return date
 
-    def _error(self, column: Column) -> pl.Expr:
-        """Id of the first rule that the cell breaks, null when it is good."""
+    def _rules_of(self, column: Column) -> list[tuple[pl.Expr, str]]:
+        """What makes a cell fail, with the id of the rule; the first that holds is reported."""
         text, parsed = self._text(column), pl.col(PARSED + column.name)
         rules: list[tuple[pl.Expr, str]] = []
         if column.required:
@@ -159,8 +157,12 @@ class Conformer:
             rules.append((parsed != pl.lit(start_of(self.period)), "contract.period"))
         if column.extension.citizen_number:
             rules.append((~self._citizen_number_agrees(column), "contract.citizen_number"))
+        return rules
+
+    def _error(self, column: Column) -> pl.Expr:
+        """Id of the first rule that the cell breaks, null when it is good."""
         error = pl.lit(None, dtype=pl.String)
-        for condition, rule in reversed(rules):
+        for condition, rule in reversed(self._rules[column.name]):
             error = pl.when(condition.fill_null(False)).then(pl.lit(rule)).otherwise(error)
         return error
 
@@ -197,6 +199,11 @@ class Conformer:
 
     def _findings(self, bad: pl.DataFrame) -> list[Finding]:
         findings = []
+        if bad.height == 0:
+            return findings
+        bad = bad.with_columns(
+            self._error(c).alias(ERROR + c.name) for c in self.dataset.loaded_columns
+        )
         open_headers = {
             header: None
             for c in self.dataset.loaded_columns
@@ -229,13 +236,11 @@ class Conformer:
                 )
         return findings
 
-    def _protected(self, good: pl.DataFrame) -> pl.DataFrame:
-        """The loaded columns in stage order; identifiers are replaced here."""
-        series = []
-        for column in self.dataset.loaded_columns:
-            values = good.get_column(PARSED + column.name)
-            if column.name in self._pseudonymisers:
-                keys = self._pseudonymisers[column.name].keys(values.to_list())
-                values = pl.Series(column.name, keys, dtype=pl.String)
-            series.append(values.alias(column.name))
-        return pl.DataFrame([*series, good.get_column(ROW_NUMBER), good.get_column(SHEET)])
+    @staticmethod
+    def _protected(column: Column, key: bytes) -> pl.Expr:
+        """The column as the stage table takes it; identifiers are replaced here."""
+        value = pl.col(PARSED + column.name)
+        privacy = column.extension.privacy
+        if privacy.action == "pseudonym":
+            value = pseudonym(value, key, privacy.domain or "")
+        return value.alias(column.name)

@@ -19,11 +19,11 @@ def table_columns(dataset: Dataset) -> dict[str, str]:
     return own | LINEAGE_COLUMNS
 
 
-def column_list(dataset: Dataset) -> sql.Composed:
+def column_list(columns: dict[str, str]) -> sql.Composed:
     """``"name" type, …`` for CREATE TABLE."""
     return sql.SQL(", ").join(
         sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))
-        for name, kind in table_columns(dataset).items()
+        for name, kind in columns.items()
     )
 
 
@@ -32,7 +32,7 @@ def raw_table_ddl(dataset: Dataset) -> list[sql.Composable]:
     table = sql.Identifier("raw", dataset.raw_table)
     statements: list[sql.Composable] = [
         sql.SQL("CREATE TABLE IF NOT EXISTS {} ({}) PARTITION BY LIST (_period)").format(
-            table, column_list(dataset)
+            table, column_list(table_columns(dataset))
         ),
         sql.SQL("COMMENT ON TABLE {} IS {}").format(
             table, sql.Literal(f"{dataset.title_vi} / {dataset.description} {dataset.grain}")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import time
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,9 @@ from psycopg import sql
 from loaders import audit
 from loaders.conform import CONTRACT_RULES, RULE_VERSION, Conformer, Finding
 from loaders.contracts.derive import column_list, table_columns
-from loaders.contracts.model import Dataset, get_dataset
+from loaders.contracts.model import LINEAGE_COLUMNS, Dataset, get_dataset
 from loaders.log import get_logger, log_context
+from loaders.postgres.binary_copy import BinaryCopy
 from loaders.postgres.database import Role, connect
 from loaders.readers import READERS, ReaderError, Table, TextBatch
 from loaders.readers.base import check_headers
@@ -101,10 +102,15 @@ def load(batch_id: str, run_id: str = "manual") -> LoadResult:
         try:
             with connect(Role.LOADER) as connection:
                 lock_month(connection, dataset, batch.period)
-                staged, quarantined = _fill_stage(connection, batch, key)
-                seconds = time.monotonic() - started
+                staged, quarantined, set_aside = _fill_stage(connection, batch, key)
                 result = LoadResult(
-                    batch_id, "loaded", None, staged + quarantined, staged, quarantined, seconds
+                    batch_id,
+                    "loaded",
+                    rows_read=staged + quarantined,
+                    rows_staged=staged,
+                    rows_quarantined=quarantined,
+                    rows_set_aside=set_aside,
+                    seconds=time.monotonic() - started,
                 )
                 _record(connection, batch, result, run_id)
         except (ReaderError, OSError) as error:
@@ -122,8 +128,19 @@ def _open(batch: Batch) -> Table:
         raise ReaderError(
             "the landed bytes are gone (purged by retention?); put the file into the inbox again"
         )
+    limits = batch.dataset.extension.limits
+    if path.stat().st_size > limits.max_bytes:
+        raise ReaderError(
+            f"the file has {path.stat().st_size} bytes, {limits.max_bytes} are allowed: ask for a "
+            "smaller file, or raise limits.max_bytes in the contract"
+        )
     reader = batch.dataset.extension.reader
-    table = READERS[reader.name](path, batch.dataset.extension.limits, **reader.options)
+    table = READERS[reader.name](path, limits, **reader.options)
+    if len(table.headers) > limits.max_columns:
+        raise ReaderError(
+            f"{len(table.headers)} columns, {limits.max_columns} are allowed: ask for a corrected "
+            "file, or raise limits.max_columns in the contract"
+        )
     check_headers(table.headers, batch.dataset.headers(batch.period))
     if table.stated_period not in (None, batch.period):
         raise ReaderError(
@@ -133,46 +150,93 @@ def _open(batch: Batch) -> Table:
     return table
 
 
-def _fill_stage(connection: psycopg.Connection, batch: Batch, key: bytes) -> tuple[int, int]:
-    """Rows staged and rows quarantined."""
+def _fill_stage(connection: psycopg.Connection, batch: Batch, key: bytes) -> tuple[int, int, dict[str, int]]:
+    """Rows staged, rows quarantined, and rows that the layout set aside by reason."""
     table = _open(batch)
+    limits = batch.dataset.extension.limits
     stage = sql.Identifier("stage", batch.stage_table)
-    _create_stage(connection, batch, stage)
+    columns = {n: t for n, t in table_columns(batch.dataset).items() if n not in batch.constants}
+    _create_stage(connection, stage, columns)
     clear_quarantine(connection, batch)
     conformer = Conformer(batch.dataset, batch.period, key)
-    columns = [name for name in table_columns(batch.dataset) if name not in batch.constants]
     staged = read = 0
     findings: list[Finding] = []
     bad_rows: set[int] = set()
-    copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(
-        stage, sql.SQL(", ").join(map(sql.Identifier, columns))
-    )
-    with connection.cursor() as cursor, cursor.copy(copy) as stream:
+    with connection.cursor() as cursor, _sender(cursor, stage, columns) as send:
         for text in _ahead(table.batches):
             conformed = conformer.conform(text)
             read += conformed.rows_read
             staged += conformed.frame.height
+            if read > limits.max_rows:
+                raise ReaderError(
+                    f"more than {limits.max_rows} rows: ask for a smaller file, or raise "
+                    "limits.max_rows in the contract"
+                )
             bad_rows.update(finding.row_number for finding in conformed.findings)
             findings += conformed.findings
             if conformed.frame.height:
-                stream.write(_csv(conformed.frame.select(columns)))
+                send(conformed.frame)
+    _add_constants(connection, batch, stage)
     write_quarantine(connection, batch, (_contract_row(finding) for finding in findings))
     _check_totals(batch, table, read)
     if read != staged + len(bad_rows):
         raise AssertionError(f"{read} rows read, {staged} staged, {len(bad_rows)} quarantined")
-    return staged, len(bad_rows)
+    return staged, len(bad_rows), dict(table.set_aside)
 
 
-def _create_stage(connection: psycopg.Connection, batch: Batch, stage: sql.Identifier) -> None:
-    """An empty stage table; what is the same in every row is its default, not sent by COPY."""
+def _create_stage(
+    connection: psycopg.Connection, stage: sql.Identifier, columns: dict[str, str]
+) -> None:
     connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(stage))
-    connection.execute(sql.SQL("CREATE TABLE {} ({})").format(stage, column_list(batch.dataset)))
-    for name, value in batch.constants.items():
-        connection.execute(
-            sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}").format(
-                stage, sql.Identifier(name), sql.Literal(value)
-            )
+    connection.execute(sql.SQL("CREATE TABLE {} ({})").format(stage, column_list(columns)))
+
+
+def _add_constants(connection: psycopg.Connection, batch: Batch, stage: sql.Identifier) -> None:
+    """What is the same in every row: kept once in the catalogue, neither sent nor stored by row."""
+    added = (
+        sql.SQL("ADD COLUMN {} {} DEFAULT {}").format(
+            sql.Identifier(name), sql.SQL(LINEAGE_COLUMNS[name]), sql.Literal(value)
         )
+        for name, value in batch.constants.items()
+    )
+    connection.execute(sql.SQL("ALTER TABLE {} {}").format(stage, sql.SQL(", ").join(added)))
+
+
+@contextmanager
+def _sender(
+    cursor: psycopg.Cursor, stage: sql.Identifier, columns: dict[str, str]
+) -> Iterator[Callable[[pl.DataFrame], None]]:
+    """COPY into the stage table: a function that takes the next rows while they are being sent."""
+    binary = BinaryCopy(columns) if set(columns.values()) <= BinaryCopy.TYPES else None
+    copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT {})").format(
+        stage,
+        sql.SQL(", ").join(map(sql.Identifier, columns)),
+        sql.SQL("binary" if binary else "csv"),
+    )
+    with cursor.copy(copy) as stream, ThreadPoolExecutor(1, "sender") as sender:
+
+        def write(frame: pl.DataFrame) -> None:
+            if binary is None:
+                stream.write(frame.select(columns).write_csv(include_header=False).encode())
+                return
+            for block in binary.rows(frame):
+                stream.write(block)
+
+        if binary:
+            stream.write(BinaryCopy.HEADER)
+        under_way: Future[None] | None = None
+
+        def send(frame: pl.DataFrame) -> None:
+            nonlocal under_way
+            if under_way is not None:
+                under_way.result()
+            under_way = sender.submit(write, frame)
+
+        yield send
+        if under_way is not None:
+            under_way.result()
+        if binary:
+            stream.write(BinaryCopy.TRAILER)
 
 
 def _ahead(batches: Iterator[TextBatch]) -> Iterator[TextBatch]:
@@ -182,12 +246,6 @@ def _ahead(batches: Iterator[TextBatch]) -> Iterator[TextBatch]:
         while (batch := coming.result()) is not None:
             coming = reader.submit(next, batches, None)
             yield batch
-
-
-def _csv(frame: pl.DataFrame) -> bytes:
-    buffer = io.BytesIO()
-    frame.write_csv(buffer, include_header=False)
-    return buffer.getvalue()
 
 
 def _check_totals(batch: Batch, table: Table, read: int) -> None:
@@ -270,6 +328,7 @@ def _record(connection: psycopg.Connection, batch: Batch, result: LoadResult, ru
         rows_loaded=result.rows_staged,
         rows_quarantined=result.rows_quarantined,
         reason=result.reason,
+        details={"set_aside": result.rows_set_aside} if result.rows_set_aside else {},
         run_id=run_id,
         seconds=result.seconds,
     )

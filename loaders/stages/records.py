@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,7 +45,10 @@ class LandResult(Record):
 
 @dataclass(frozen=True)
 class LoadResult(Record):
-    """`load`: rows read = rows staged + rows quarantined, or the whole batch was refused."""
+    """`load`: rows read = rows staged + rows quarantined, or the whole batch was refused.
+
+    `rows_set_aside` counts by reason what the layout says is no record: subtotals, older versions.
+    """
 
     batch_id: str
     status: Literal["loaded", "refused", "unchanged"]
@@ -53,6 +56,7 @@ class LoadResult(Record):
     rows_read: int = 0
     rows_staged: int = 0
     rows_quarantined: int = 0
+    rows_set_aside: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
 
 

@@ -12,7 +12,7 @@ import yaml
 from psycopg import sql
 from pydantic import BaseModel, ConfigDict
 
-from loaders.contracts.derive import column_list
+from loaders.contracts.derive import column_list, table_columns
 from loaders.contracts.model import Dataset, load_contracts
 from loaders.periods import end_of, school_year_of, start_of
 from loaders.postgres.database import Role, connect, url
@@ -158,7 +158,7 @@ def judge(raw_table: str, rows: list[dict[str, Any]]) -> dict[str, RuleOutcome]:
         for other, beside in EXAMPLES[raw_table].around.items():
             _deliver(connection, other, beside, period)
         connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
-        connection.execute(sql.SQL("CREATE TABLE {} ({})").format(table, column_list(dataset)))
+        connection.execute(sql.SQL("CREATE TABLE {} ({})").format(table, column_list(table_columns(dataset))))
         _insert(connection, table, dataset, rows, period)
     variables = {
         "period": period,
