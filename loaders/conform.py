@@ -93,8 +93,13 @@ class Conformer:
         columns = self.dataset.loaded_columns
         checked = frame.with_columns(self._parsed(c).alias(PARSED + c.name) for c in columns)
         self._check_period(checked)
-        conditions = [when for rules in self._rules.values() for when, _ in rules]
-        failing = checked.select(pl.any_horizontal(conditions).fill_null(False)).to_series()
+        # One expression for each column: they are computed side by side.
+        faulty = checked.select(
+            pl.any_horizontal(when for when, _ in rules).fill_null(False).alias(name)
+            for name, rules in self._rules.items()
+            if rules
+        )
+        failing = faulty.select(pl.any_horizontal(pl.all())).to_series()
         bad = checked.filter(failing)
         good = checked if bad.height == 0 else checked.filter(~failing)
         findings += self._findings(bad)

@@ -79,18 +79,22 @@ class BinaryCopy:
         return least if least == most else lengths  # type: ignore[return-value]
 
     def _records(self, frame: pl.DataFrame, shape: dict[str, int]) -> memoryview:
-        fields: list[tuple] = [("fields", ">i2")]
-        for position, length in enumerate(shape.values()):
-            fields.append((f"l{position}", ">i4"))
+        fields: list[tuple[str, str]] = [("count", ">i2")]
+        for name, length in shape.items():
+            fields.append((f"length of {name}", ">i4"))
             if length > 0:
-                fields.append((f"v{position}", np.uint8, (length,)))
+                # One opaque item: numpy copies it in one piece.
+                fields.append((name, f"V{length}"))
+        like = np.zeros(1, dtype=fields)
+        like["count"] = len(shape)
+        for name, length in shape.items():
+            like[f"length of {name}"] = length
         records = np.empty(frame.height, dtype=fields)
-        records["fields"] = len(shape)
-        for position, (name, length) in enumerate(shape.items()):
-            records[f"l{position}"] = length
+        records[:] = like
+        for name, length in shape.items():
             if length > 0:
                 cells = _bytes(frame.get_column(name), self.types[name])
-                records[f"v{position}"] = cells.reshape(frame.height, length)
+                records[name] = cells.view(f"V{length}")
         return memoryview(records).cast("B")
 
 

@@ -65,6 +65,7 @@ class Table:
     none. ``stated_rows`` is the number of rows that the file itself claims in its footer; it is
     known only after the last batch. So is ``set_aside``: rows that the layout says are no records
     (subtotals, older versions of a record, …), counted by the reason in one or two words.
+    ``wanted`` may be set before the first batch: the headers that the caller needs.
     """
 
     headers: list[str]
@@ -72,12 +73,23 @@ class Table:
     stated_period: str | None = None
     stated_rows: list[int] = field(default_factory=list)
     set_aside: Counter[str] = field(default_factory=Counter)
+    wanted: frozenset[str] | None = None
+
+    def is_wanted(self, header: str) -> bool:
+        """Whether batches must hold the column: what nobody asks for need not be read."""
+        return self.wanted is None or header in self.wanted
 
 
-def clean_text(column: str) -> pl.Expr:
-    """Outer spaces off, the empty cell is null."""
-    text = pl.col(column).str.strip_chars()
-    return pl.when(text.str.len_bytes() > 0).then(text).alias(column)
+def clean(frame: pl.DataFrame) -> pl.DataFrame:
+    """The text columns without outer spaces, empty cells as null."""
+    frame = frame.with_columns(pl.col(pl.String).str.strip_chars())
+    empty = frame.select((pl.col(pl.String) == "").any()).row(0, named=True)
+    # Nearly every column has no cell of spaces alone: a look costs less than a copy.
+    return frame.with_columns(
+        pl.when(pl.col(name) != "").then(pl.col(name)).alias(name)
+        for name, is_there in empty.items()
+        if is_there
+    )
 
 
 def check_headers(found: Sequence[str], expected: Sequence[str]) -> None:

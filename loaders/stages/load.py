@@ -147,10 +147,14 @@ def _open(batch: Batch) -> Table:
             f"the title states {table.stated_period}, the delivery is for {batch.period}; "
             f"ask for the file of {batch.period}"
         )
+    loaded = {column.header(batch.period) for column in batch.dataset.loaded_columns}
+    table.wanted = frozenset(header for header in loaded if header)
     return table
 
 
-def _fill_stage(connection: psycopg.Connection, batch: Batch, key: bytes) -> tuple[int, int, dict[str, int]]:
+def _fill_stage(
+    connection: psycopg.Connection, batch: Batch, key: bytes
+) -> tuple[int, int, dict[str, int]]:
     """Rows staged, rows quarantined, and rows that the layout set aside by reason."""
     table = _open(batch)
     limits = batch.dataset.extension.limits

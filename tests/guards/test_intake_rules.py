@@ -158,7 +158,9 @@ def judge(raw_table: str, rows: list[dict[str, Any]]) -> dict[str, RuleOutcome]:
         for other, beside in EXAMPLES[raw_table].around.items():
             _deliver(connection, other, beside, period)
         connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
-        connection.execute(sql.SQL("CREATE TABLE {} ({})").format(table, column_list(table_columns(dataset))))
+        connection.execute(
+            sql.SQL("CREATE TABLE {} ({})").format(table, column_list(table_columns(dataset)))
+        )
         _insert(connection, table, dataset, rows, period)
     variables = {
         "period": period,
