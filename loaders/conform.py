@@ -8,19 +8,22 @@ others leave with their identifiers already replaced.
 from __future__ import annotations
 
 import json
+from collections.abc import Container
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
+from loaders import values
+from loaders.contracts.cells import fold
 from loaders.contracts.model import Column, Dataset
-from loaders.periods import start_of
+from loaders.periods import end_of, start_of
 from loaders.privacy import Pseudonymiser
 from loaders.readers.base import ROW_NUMBER, SHEET, ReaderError, TextBatch
+from loaders.units import Refusal, UnitNames
 
 RULE_VERSION = 1
 ERROR, PARSED = "__error__", "__parsed__"
-INTEGER = r"^[+-]?\d{1,18}$"
-NUMBER = r"^[+-]?\d+(\.\d+)?([eE][+-]?\d{1,3})?$"
 #: Rule id → (dimension, reason in Vietnamese, reason in English).
 CONTRACT_RULES = {
     "contract.row": (
@@ -32,6 +35,11 @@ CONTRACT_RULES = {
     "contract.type": ("validity", "không đúng kiểu dữ liệu", "not of the column's type"),
     "contract.pattern": ("validity", "không đúng mẫu", "not of the column's pattern"),
     "contract.enum": ("validity", "mã không có trong danh mục", "code not in the list"),
+    "contract.unit": (
+        "validity",
+        "tên đơn vị hành chính không xác định được",
+        "the name is not that of one administrative unit",
+    ),
     "contract.range": ("validity", "ngoài khoảng cho phép", "outside the allowed range"),
     "contract.period": ("consistency", "dòng của kỳ khác", "the row belongs to another period"),
     "contract.citizen_number": (
@@ -76,6 +84,11 @@ class Conformer:
             for c in dataset.loaded_columns
             if c.extension.privacy.action == "pseudonym"
         }
+        self._units = {
+            c.name: UnitNames(c.extension.unit_name, end_of(period))
+            for c in dataset.loaded_columns
+            if c.extension.unit_name
+        }
         self._period_seen = False
 
     def conform(self, batch: TextBatch) -> Conformed:
@@ -103,9 +116,12 @@ class Conformer:
         findings += self._findings(bad)
         return Conformed(self._protected(good), findings, frame.height + len(batch.broken))
 
+    def _cell(self, column: Column) -> pl.Expr:
+        header = column.header(self.period)
+        return pl.lit(None, dtype=pl.String) if header is None else pl.col(header)
+
     def _text(self, column: Column) -> pl.Expr:
-        header = self._headers[column.name]
-        text = pl.lit(None, dtype=pl.String) if header is None else pl.col(header)
+        text = self._cell(column)
         privacy = column.extension.privacy
         if privacy.action == "substring" and privacy.start is not None and privacy.stop is not None:
             return text.str.slice(privacy.start, privacy.stop - privacy.start)
@@ -113,44 +129,35 @@ class Conformer:
 
     def _parsed(self, column: Column) -> pl.Expr:
         """The typed value, null where the text does not parse."""
-        text = self._text(column)
-        if column.logical_type == "date":
-            return self._date(column, text)
-        if column.logical_type == "integer":
-            valid = text.str.contains(INTEGER)
-            return pl.when(valid).then(text).cast(pl.Int64, strict=False)
-        if column.logical_type == "number":
-            # Kept as text: PostgreSQL's numeric takes every digit that was printed.
-            return pl.when(text.str.contains(NUMBER)).then(text)
-        return text
-
-    @staticmethod
-    def _date(column: Column, text: pl.Expr) -> pl.Expr:
-        form = column.extension.format or "%Y-%m-%d"
-        if "%d" not in form:
-            text, form = pl.lit("01 ") + text, f"%d {form}"
-        date = text.str.to_date(form, strict=False)
-        if form != "%Y-%m-%d":
-            # Date cells of a workbook arrive as ISO whatever their display format.
-            date = pl.coalesce(date, text.str.to_date("%Y-%m-%d", strict=False))
-        if column.extension.privacy.action == "truncate_month":
-            date = date.dt.truncate("1mo")
-        return date
+        options = column.extension
+        if options.precision_of:
+            dated = self.dataset.column(options.precision_of)
+            return values.precision(dated, self._cell(dated))
+        if options.unit_name:
+            within = options.unit_name.within
+            above = self._cell(self.dataset.column(within)) if within else None
+            return self._units[column.name].codes(self._text(column), above)
+        return values.typed(column, self._text(column))
 
     def _error(self, column: Column) -> pl.Expr:
         """Id of the first rule that the cell breaks, null when it is good."""
         text, parsed = self._text(column), pl.col(PARSED + column.name)
         rules: list[tuple[pl.Expr, str]] = []
+        untyped = values.untyped_rule(column)
         if column.required:
-            rules.append((text.is_null(), "contract.required"))
-        if column.logical_type != "string":
-            rules.append((text.is_not_null() & parsed.is_null(), "contract.type"))
+            # Folding may leave nothing of a text.
+            rules.append(((text if untyped else parsed).is_null(), "contract.required"))
+        if untyped:
+            rules.append((text.is_not_null() & parsed.is_null(), untyped))
+        if column.logical_type == "string":
+            # Pattern and list hold for what is loaded.
+            text = parsed
         if column.logical_type == "date":
             rules.append((~parsed.dt.year().is_between(1900, 2199), "contract.range"))
         if column.pattern:
             rules.append((~text.str.contains(column.pattern), "contract.pattern"))
         if column.enum:
-            rules.append((~text.is_in(list(column.enum)), "contract.enum"))
+            rules.append((~text.is_in([fold(value) for value in column.enum]), "contract.enum"))
         if column.minimum is not None:
             rules.append((parsed.cast(pl.Float64, strict=False) < column.minimum, "contract.range"))
         if column.maximum is not None:
@@ -214,7 +221,7 @@ class Conformer:
                 if rule is None:
                     continue
                 header = self._headers[column.name]
-                _, reason_vi, reason_en = CONTRACT_RULES[rule]
+                reason_vi, reason_en = self._reasons(rule, column, row, open_headers)
                 findings.append(
                     Finding(
                         row_number=row[ROW_NUMBER],
@@ -228,6 +235,24 @@ class Conformer:
                     )
                 )
         return findings
+
+    def _reasons(
+        self, rule: str, column: Column, row: dict[str, Any], open_headers: Container[str]
+    ) -> tuple[str, str]:
+        """The rule's sentences, or the cell's own where they may be shown."""
+        _, reason_vi, reason_en = CONTRACT_RULES[rule]
+        options = column.extension.unit_name
+        if rule == "contract.unit" and options:
+            # The nearest names would tell what stands in a personal cell.
+            headers = [self._headers[column.name]]
+            if options.within:
+                headers.append(self.dataset.column(options.within).header(self.period))
+            if all(header is None or header in open_headers for header in headers):
+                cells = [row[header] if header else None for header in headers]
+                refusal = self._units[column.name].resolve(*cells)
+                assert isinstance(refusal, Refusal)
+                return refusal.reason_vi, refusal.reason_en
+        return reason_vi, reason_en
 
     def _protected(self, good: pl.DataFrame) -> pl.DataFrame:
         """The loaded columns in stage order; identifiers are replaced here."""
