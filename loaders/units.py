@@ -3,7 +3,8 @@
 A name is resolved only when it is one unit's name on the day, but for spellings that mean the
 same (case, spaces, Unicode forms, place of the tone mark, Lý/Lí, Đắk/Đăk, Eth for Đ, and in names
 of highland languages the Vietnamese marks). Everything else is left to a person, with the nearest
-names. The units are the dbt seeds ``geo_unit`` and ``geo_crosswalk``.
+names. The units are the dbt seeds ``geo_unit`` and ``geo_crosswalk``; where another official list
+has another name for a unit, it stands in ``unit_aliases.csv``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 
 import polars as pl
 
@@ -22,6 +24,7 @@ from loaders.contracts.cells import UnitName
 from loaders.settings import PROJECT_ROOT
 
 SEEDS_DIR = PROJECT_ROOT / "dbt_project" / "seeds"
+ALIASES = Path(__file__).parent / "unit_aliases.csv"
 ABOVE = {"commune": "district", "district": "province"}
 #: Share of common letter pairs (Dice) from which on a name is worth showing, and how many are.
 NEAR, SHOWN = 0.5, 3
@@ -42,6 +45,7 @@ class Unit:
     parent_id: str
     valid_from: dt.date
     valid_to: dt.date | None
+    aliases: tuple[str, ...] = ()
 
     @property
     def parent_code(self) -> str:
@@ -82,9 +86,10 @@ class _Index:
     codes: dict[str, Unit] = field(default_factory=dict)
 
     def add(self, unit: Unit) -> None:
-        self.exact[spelling.key(unit.name)].append(unit)
-        if spelling.is_highland(unit.name):
-            self.highland[spelling.bare_key(unit.name)].append(unit)
+        for name in (unit.name, *unit.aliases):
+            self.exact[spelling.key(name)].append(unit)
+            if spelling.is_highland(name):
+                self.highland[spelling.bare_key(name)].append(unit)
         for pair in spelling.pairs(unit.name):
             self.pairs[pair].append(unit)
         self.codes[unit.code] = unit
@@ -111,8 +116,10 @@ class _Index:
 
 @lru_cache(maxsize=1)
 def _register() -> _Register:
-    units, successors = {}, defaultdict(list)
-    for row in _rows("geo_unit.csv"):
+    units, successors, aliases = {}, defaultdict(list), defaultdict(list)
+    for row in _rows(ALIASES):
+        aliases[row["unit_id"]].append(row["name_vi"])
+    for row in _rows(SEEDS_DIR / "geo_unit.csv"):
         units[row["unit_id"]] = Unit(
             id=row["unit_id"],
             code=row["unit_code"],
@@ -123,14 +130,15 @@ def _register() -> _Register:
             parent_id=row["parent_unit_id"],
             valid_from=dt.date.fromisoformat(row["valid_from"]),
             valid_to=dt.date.fromisoformat(row["valid_to"]) if row["valid_to"] else None,
+            aliases=tuple(aliases[row["unit_id"]]),
         )
-    for row in _rows("geo_crosswalk.csv"):
+    for row in _rows(SEEDS_DIR / "geo_crosswalk.csv"):
         successors[row["old_unit_id"]].append(row["new_unit_id"])
     return _Register(units, dict(successors))
 
 
-def _rows(file: str) -> Iterable[dict[str, str]]:
-    with (SEEDS_DIR / file).open(encoding="utf-8", newline="") as stream:
+def _rows(path: Path) -> Iterable[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
         yield from csv.DictReader(stream)
 
 
