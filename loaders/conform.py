@@ -7,20 +7,24 @@ others leave with their identifiers already replaced.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+from collections.abc import Callable, Container
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
+from loaders import values
+from loaders.contracts.cells import fold
 from loaders.contracts.model import Column, Dataset
-from loaders.periods import start_of
+from loaders.periods import end_of, start_of
 from loaders.privacy import pseudonym
 from loaders.readers.base import ROW_NUMBER, SHEET, ReaderError, TextBatch
+from loaders.units import Refusal, UnitNames
 
 RULE_VERSION = 1
 ERROR, PARSED = "__error__", "__parsed__"
-INTEGER = r"^[+-]?\d{1,18}$"
-NUMBER = r"^[+-]?\d+(\.\d+)?([eE][+-]?\d{1,3})?$"
 #: Rule id → (dimension, reason in Vietnamese, reason in English).
 CONTRACT_RULES = {
     "contract.row": (
@@ -32,6 +36,11 @@ CONTRACT_RULES = {
     "contract.type": ("validity", "không đúng kiểu dữ liệu", "not of the column's type"),
     "contract.pattern": ("validity", "không đúng mẫu", "not of the column's pattern"),
     "contract.enum": ("validity", "mã không có trong danh mục", "code not in the list"),
+    "contract.unit": (
+        "validity",
+        "tên đơn vị hành chính không xác định được",
+        "the name is not that of one administrative unit",
+    ),
     "contract.range": ("validity", "ngoài khoảng cho phép", "outside the allowed range"),
     "contract.period": ("consistency", "dòng của kỳ khác", "the row belongs to another period"),
     "contract.citizen_number": (
@@ -71,8 +80,14 @@ class Conformer:
     def __init__(self, dataset: Dataset, period: str, key: bytes) -> None:
         self.dataset, self.period = dataset, period
         self._headers = {c.name: c.header(period) for c in dataset.loaded_columns}
+        self._units = {
+            c.name: UnitNames(c.extension.unit_name, end_of(period))
+            for c in dataset.loaded_columns
+            if c.extension.unit_name
+        }
         self._rules = {c.name: self._rules_of(c) for c in dataset.loaded_columns}
         self._protection = [self._protected(c, key) for c in dataset.loaded_columns]
+        self._protection += [pl.col(ROW_NUMBER), pl.col(SHEET)]
         self._period_seen = False
 
     def conform(self, batch: TextBatch) -> Conformed:
@@ -90,70 +105,77 @@ class Conformer:
         frame = batch.frame
         if frame.height == 0:
             return Conformed(frame, findings, len(findings))
+        good, rest = self._split(frame, values.usual)
+        self._check_period(good)
+        frames = [good.select(self._protection)]
+        if rest.height:
+            # Few rows are not written in the usual way: only they are looked at with all care.
+            good, bad = self._split(rest, values.typed)
+            self._check_period(good if good.height else bad)
+            frames.append(good.select(self._protection))
+            findings += self._findings(bad)
+        return Conformed(pl.concat(frames), findings, frame.height + len(batch.broken))
+
+    def _split(
+        self, frame: pl.DataFrame, typed: Callable[[Column, pl.Expr], pl.Expr]
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Rows that keep every rule, with their typed values, and the others likewise."""
         columns = self.dataset.loaded_columns
-        checked = frame.with_columns(self._parsed(c).alias(PARSED + c.name) for c in columns)
-        self._check_period(checked)
+        checked = frame.with_columns(self._parsed(c, typed).alias(PARSED + c.name) for c in columns)
         # One expression for each column: they are computed side by side.
         faulty = checked.select(
-            pl.any_horizontal(when for when, _ in rules).fill_null(False).alias(name)
+            pl.any_horizontal(broken for broken, _ in rules).fill_null(False).alias(name)
             for name, rules in self._rules.items()
             if rules
         )
         failing = faulty.select(pl.any_horizontal(pl.all())).to_series()
-        bad = checked.filter(failing)
-        good = checked if bad.height == 0 else checked.filter(~failing)
-        findings += self._findings(bad)
-        protected = good.select(*self._protection, ROW_NUMBER, SHEET)
-        return Conformed(protected, findings, frame.height + len(batch.broken))
+        if not failing.any():
+            return checked, frame.clear()
+        return checked.filter(~failing), checked.filter(failing)
+
+    def _cell(self, column: Column) -> pl.Expr:
+        header = column.header(self.period)
+        return pl.lit(None, dtype=pl.String) if header is None else pl.col(header)
 
     def _text(self, column: Column) -> pl.Expr:
-        header = self._headers[column.name]
-        text = pl.lit(None, dtype=pl.String) if header is None else pl.col(header)
+        text = self._cell(column)
         privacy = column.extension.privacy
         if privacy.action == "substring" and privacy.start is not None and privacy.stop is not None:
             return text.str.slice(privacy.start, privacy.stop - privacy.start)
         return text
 
-    def _parsed(self, column: Column) -> pl.Expr:
+    def _parsed(self, column: Column, typed: Callable[[Column, pl.Expr], pl.Expr]) -> pl.Expr:
         """The typed value, null where the text does not parse."""
-        text = self._text(column)
-        if column.logical_type == "date":
-            return self._date(column, text)
-        if column.logical_type == "integer":
-            valid = text.str.contains(INTEGER)
-            return pl.when(valid).then(text).cast(pl.Int64, strict=False)
-        if column.logical_type == "number":
-            # Kept as text: PostgreSQL's numeric takes every digit that was printed.
-            return pl.when(text.str.contains(NUMBER)).then(text)
-        return text
-
-    @staticmethod
-    def _date(column: Column, text: pl.Expr) -> pl.Expr:
-        form = column.extension.format or "%Y-%m-%d"
-        if "%d" not in form:
-            text, form = pl.lit("01 ") + text, f"%d {form}"
-        date = text.str.to_date(form, strict=False)
-        if form != "%Y-%m-%d":
-            # Date cells of a workbook arrive as ISO whatever their display format.
-            date = pl.coalesce(date, text.str.to_date("%Y-%m-%d", strict=False))
-        if column.extension.privacy.action == "truncate_month":
-            date = date.dt.truncate("1mo")
-        return date
+        options = column.extension
+        if options.precision_of:
+            dated = self.dataset.column(options.precision_of)
+            return values.precision(dated, self._cell(dated))
+        if options.unit_name:
+            within = options.unit_name.within
+            above = self._cell(self.dataset.column(within)) if within else None
+            return self._units[column.name].codes(self._text(column), above)
+        return typed(column, self._text(column))
 
     def _rules_of(self, column: Column) -> list[tuple[pl.Expr, str]]:
         """What makes a cell fail, with the id of the rule; the first that holds is reported."""
         text, parsed = self._text(column), pl.col(PARSED + column.name)
         rules: list[tuple[pl.Expr, str]] = []
+        untyped = values.untyped_rule(column)
         if column.required:
-            rules.append((text.is_null(), "contract.required"))
-        if column.logical_type != "string":
-            rules.append((text.is_not_null() & parsed.is_null(), "contract.type"))
+            # Folding may leave nothing of a text.
+            rules.append(((text if untyped else parsed).is_null(), "contract.required"))
+        if untyped:
+            rules.append((text.is_not_null() & parsed.is_null(), untyped))
+        if column.logical_type == "string":
+            # Pattern and list hold for what is loaded.
+            text = parsed
         if column.logical_type == "date":
-            rules.append((~parsed.dt.year().is_between(1900, 2199), "contract.range"))
+            years = dt.date(1900, 1, 1), dt.date(2199, 12, 31)
+            rules.append((~parsed.is_between(*years), "contract.range"))
         if column.pattern:
             rules.append((~text.str.contains(column.pattern), "contract.pattern"))
         if column.enum:
-            rules.append((~text.is_in(list(column.enum)), "contract.enum"))
+            rules.append((~text.is_in([fold(value) for value in column.enum]), "contract.enum"))
         if column.minimum is not None:
             rules.append((parsed.cast(pl.Float64, strict=False) < column.minimum, "contract.range"))
         if column.maximum is not None:
@@ -167,15 +189,16 @@ class Conformer:
     def _error(self, column: Column) -> pl.Expr:
         """Id of the first rule that the cell breaks, null when it is good."""
         error = pl.lit(None, dtype=pl.String)
-        for condition, rule in reversed(self._rules[column.name]):
-            error = pl.when(condition.fill_null(False)).then(pl.lit(rule)).otherwise(error)
+        for broken, rule in reversed(self._rules[column.name]):
+            error = pl.when(broken.fill_null(False)).then(pl.lit(rule)).otherwise(error)
         return error
 
     def _citizen_number_agrees(self, column: Column) -> pl.Expr:
         citizen = column.extension.citizen_number
         assert citizen is not None
         text = self._text(column)
-        digit = text.str.slice(3, 1).cast(pl.Int32, strict=False)
+        century_and_year = text.str.slice(3, 3).cast(pl.Int32, strict=False)
+        digit = century_and_year // 100
         agrees = digit.is_between(0, 5)
         if citizen.sex_column:
             sex = pl.col(PARSED + citizen.sex_column)
@@ -184,7 +207,7 @@ class Conformer:
             agrees = agrees & ((sex == expected) | ~sex.is_in(["1", "2"])).fill_null(True)
         if citizen.birth_column:
             year = pl.col(PARSED + citizen.birth_column).dt.year()
-            stated = 1900 + 100 * (digit // 2) + text.str.slice(4, 2).cast(pl.Int32, strict=False)
+            stated = 1900 + 100 * (digit // 2) + century_and_year % 100
             agrees = agrees & (year == stated).fill_null(True)
         return agrees
 
@@ -204,11 +227,6 @@ class Conformer:
 
     def _findings(self, bad: pl.DataFrame) -> list[Finding]:
         findings = []
-        if bad.height == 0:
-            return findings
-        bad = bad.with_columns(
-            self._error(c).alias(ERROR + c.name) for c in self.dataset.loaded_columns
-        )
         open_headers = {
             header: None
             for c in self.dataset.loaded_columns
@@ -219,6 +237,8 @@ class Conformer:
                 o.is_personal and o.header(self.period) == header for o in self.dataset.columns
             )
         }
+        errors = (self._error(c).alias(ERROR + c.name) for c in self.dataset.loaded_columns)
+        bad = bad.with_columns(errors)
         for row in bad.iter_rows(named=True):
             row_data = json.dumps({h: row[h] for h in open_headers}, ensure_ascii=False)
             for column in self.dataset.loaded_columns:
@@ -226,7 +246,7 @@ class Conformer:
                 if rule is None:
                     continue
                 header = self._headers[column.name]
-                _, reason_vi, reason_en = CONTRACT_RULES[rule]
+                reason_vi, reason_en = self._reasons(rule, column, row, open_headers)
                 findings.append(
                     Finding(
                         row_number=row[ROW_NUMBER],
@@ -240,6 +260,24 @@ class Conformer:
                     )
                 )
         return findings
+
+    def _reasons(
+        self, rule: str, column: Column, row: dict[str, Any], open_headers: Container[str]
+    ) -> tuple[str, str]:
+        """The rule's sentences, or the cell's own where they may be shown."""
+        _, reason_vi, reason_en = CONTRACT_RULES[rule]
+        options = column.extension.unit_name
+        if rule == "contract.unit" and options:
+            # The nearest names would tell what stands in a personal cell.
+            headers = [self._headers[column.name]]
+            if options.within:
+                headers.append(self.dataset.column(options.within).header(self.period))
+            if all(header is None or header in open_headers for header in headers):
+                cells = [row[header] if header else None for header in headers]
+                refusal = self._units[column.name].resolve(*cells)
+                assert isinstance(refusal, Refusal)
+                return refusal.reason_vi, refusal.reason_en
+        return reason_vi, reason_en
 
     @staticmethod
     def _protected(column: Column, key: bytes) -> pl.Expr:

@@ -101,7 +101,7 @@ def data_dictionary(contracts: Iterable[Contract]) -> str:
                 "|---|---|---|---|---|---|---|",
             ]
             for column in dataset.columns:
-                header = column.extension.header.replace("|", "\\|")
+                header = (column.extension.header or "—").replace("|", "\\|")
                 kind = column.physical_type if column.is_loaded else "not loaded"
                 lines.append(
                     f"| `{column.name}` | {column.label_vi} | {kind} | {column.classification} "

@@ -19,8 +19,10 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from open_data_contract_standard.model import OpenDataContractStandard, SchemaObject, SchemaProperty
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
+from loaders.contracts.cells import NUMBER_CELL_READERS, CellOptions, cell_problems
+from loaders.contracts.cells import Strict as _Strict
 from loaders.periods import Frequency, check_period, months_of, period_in
 from loaders.readers.base import Limits
 
@@ -51,10 +53,6 @@ class ContractError(ValueError):
     def __init__(self, file: str, key: str, reason: str) -> None:
         self.file, self.key, self.reason = file, key, reason
         super().__init__(f"{file}: {key}: {reason}")
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Named(_Strict):
@@ -142,9 +140,9 @@ class CitizenNumber(_Strict):
     birth_column: str | None = None
 
 
-class ColumnExtension(_Strict):
-    header: str
-    format: str | None = None
+class ColumnExtension(CellOptions):
+    #: None only where the values come from another column (``precision_of``).
+    header: str | None
     privacy: Privacy = Privacy()
     citizen_number: CitizenNumber | None = None
     layouts: tuple[Layout, ...] = ()
@@ -156,6 +154,14 @@ class ColumnExtension(_Strict):
         if months != sorted(set(months)):
             raise ValueError("layouts stand in order of 'from', each month once")
         return layouts
+
+    @model_validator(mode="after")
+    def _has_a_source(self) -> ColumnExtension:
+        if (self.header is None) != (self.precision_of is not None):
+            raise ValueError("'header: null' goes with 'precision_of', and only with it")
+        if self.header is None and (self.layouts or self.citizen_number):
+            raise ValueError("'layouts' and 'citizen_number' need a header")
+        return self
 
 
 @dataclass(frozen=True)
@@ -334,8 +340,11 @@ def _column(prop: SchemaProperty, file: str, key: str) -> Column:
         raise ContractError(
             file, f"{key}.privacy", "an identifier is pseudonymised or dropped, never kept"
         )
-    if prop.logicalType == "date" and not extension.format:
-        raise ContractError(file, f"{key}.format", "a date column states its format")
+    enum = tuple(str(value.value) for value in prop.enum or ())
+    for option, reason in cell_problems(extension, prop.logicalType, enum, action):
+        raise ContractError(file, f"{key}.{option}", reason)
+    if extension.precision_of and prop.required:
+        raise ContractError(file, f"{key}.required", "a column without a header is never required")
     if not (prop.businessName and prop.description):
         raise ContractError(file, key, "businessName and description are needed")
     options = dict(prop.logicalTypeOptions or {})
@@ -358,9 +367,31 @@ def _column(prop: SchemaProperty, file: str, key: str) -> Column:
         pattern=options.get("pattern"),
         minimum=options.get("minimum"),
         maximum=options.get("maximum"),
-        enum=tuple(str(value.value) for value in prop.enum or ()),
+        enum=enum,
         extension=extension,
     )
+
+
+def _check_references(
+    column: Column, columns: tuple[Column, ...], reader: str, file: str, key: str
+) -> None:
+    """Options of a column that depend on another column or on the reader."""
+    options, by_name = column.extension, {other.name: other for other in columns}
+    target = options.precision_of
+    if target and (target not in by_name or by_name[target].logical_type != "date"):
+        raise ContractError(file, f"{key}.precision_of", f"no date column {target!r}")
+    within = options.unit_name.within if options.unit_name else None
+    if within and (within == column.name or within not in by_name):
+        raise ContractError(file, f"{key}.unit_name.within", f"no other column {within!r}")
+    if within and by_name[within].extension.header is None:
+        raise ContractError(file, f"{key}.unit_name.within", f"{within!r} is not in the file")
+    if (
+        column.logical_type == "number"
+        and options.thousands == "."
+        and reader in NUMBER_CELL_READERS
+    ):
+        reason = f"number cells of {reader} have a decimal point: 1.234 could be either"
+        raise ContractError(file, f"{key}.thousands", reason)
 
 
 def _dataset(schema: SchemaObject, source: str, version: str, digest: str, file: str) -> Dataset:
@@ -389,6 +420,8 @@ def _dataset(schema: SchemaObject, source: str, version: str, digest: str, file:
                 raise ContractError(
                     file, f"{key}.{column.name}.citizen_number", f"no column {reference!r}"
                 )
+    for column in columns:
+        _check_references(column, columns, extension.reader.name, file, f"{key}.{column.name}")
     return Dataset(
         source=source,
         name=schema.name,

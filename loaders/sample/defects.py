@@ -32,7 +32,7 @@ class Context:
     position: int
 
     def format_of(self, column: str) -> str:
-        return self.dataset.column(column).extension.format or "%Y-%m-%d"
+        return self.dataset.column(column).extension.formats[0]
 
 
 @dataclass(frozen=True)

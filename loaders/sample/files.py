@@ -36,7 +36,7 @@ def to_text(dataset: Dataset, period: str, records: pl.DataFrame) -> pl.DataFram
     for name in file_columns(dataset, period).values():
         column = dataset.column(name)
         if column.logical_type == "date":
-            form = column.extension.format or "%Y-%m-%d"
+            form = column.extension.formats[0]
             cells.append(pl.col(name).dt.strftime(form).alias(name))
         else:
             cells.append(pl.col(name).cast(pl.String))
