@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
+import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 import pyarrow as pa
@@ -21,7 +25,8 @@ from loaders.readers.base import (
     clean,
 )
 
-BLOCK_BYTES = 8 * 1024 * 1024
+BLOCK_BYTES = 4 * 1024 * 1024
+ROW_BYTES = 32 * 1024 * 1024
 
 
 def read_csv(
@@ -77,89 +82,139 @@ def _header(
 def _batches(
     path: Path, table: Table, skip: int, delimiter: str, encoding: str, quote: str | None
 ) -> Iterator[TextBatch]:
-    broken: list[BrokenRow] = []
-
-    def keep_broken(row: pacsv.InvalidRow) -> str:
-        # Arrow counts physical rows from 1, those that are skipped too.
-        broken.append(
-            BrokenRow(
-                row.number - skip,
-                f"dòng có {row.actual_columns} ô, cần {row.expected_columns} ô",
-                f"the row has {row.actual_columns} cells, {row.expected_columns} are needed",
-            )
-        )
-        return "skip"
-
-    codec = "utf-8" if encoding.lower().replace("_", "-") == "utf-8-sig" else encoding
-    wanted = [header for header in table.headers if table.is_wanted(header)]
-    if quote:
-        _refuse_open_quote(path, quote)
+    next_row = 1
     try:
-        reader = pacsv.open_csv(
-            path,
-            # One thread: only then does Arrow tell the number of a row that it cannot split.
-            read_options=pacsv.ReadOptions(
-                block_size=BLOCK_BYTES,
-                encoding=codec,
-                use_threads=False,
-                column_names=table.headers,
-                skip_rows=skip,
-            ),
-            parse_options=pacsv.ParseOptions(
-                delimiter=delimiter,
-                quote_char=quote or False,
-                newlines_in_values=quote is not None,
-                invalid_row_handler=keep_broken,
-            ),
-            convert_options=pacsv.ConvertOptions(
-                column_types={header: pa.string() for header in wanted},
-                include_columns=wanted,
-                null_values=[""],
-                strings_can_be_null=True,
-            ),
-        )
-        next_row = 1
-        for record_batch in reader:
-            if record_batch.num_rows:
-                batch, next_row = _batch(record_batch, broken, next_row)
+        with _open(path, encoding) as stream:
+            for _ in range(skip):
+                stream.readline()
+            for block in _blocks(stream, quote.encode() if quote else None):
+                batch, next_row = _batch(block, table, delimiter, quote, next_row)
                 yield batch
     except (pa.ArrowInvalid, UnicodeDecodeError, LookupError) as error:
         raise ReaderError(_unreadable(encoding, error)) from error
-    if broken:
-        yield TextBatch(pl.DataFrame(), tuple(broken))
 
 
-def _refuse_open_quote(path: Path, quote: str) -> None:
-    """A quote that is never closed would make one cell of the rest of the file."""
-    count, mark = 0, quote.encode()
-    with path.open("rb") as stream:
-        while block := stream.read(BLOCK_BYTES):
-            count += block.count(mark)
-    if count % 2:
+def _open(path: Path, encoding: str) -> BinaryIO:
+    """The file as UTF-8."""
+    codec = encoding.lower().replace("_", "-")
+    if codec in ("utf-8", "utf-8-sig"):
+        stream = path.open("rb")
+        if codec == "utf-8-sig" and stream.read(len(BOM_UTF8)) != BOM_UTF8:
+            stream.seek(0)
+        return stream
+    recoded = pa.transcoding_input_stream(pa.OSFile(str(path)), encoding, "utf-8")
+    return io.BufferedReader(recoded)
+
+
+def _blocks(stream: BinaryIO, quote: bytes | None) -> Iterator[bytes]:
+    """The rows in blocks of whole rows, so that no more than one block lies in memory."""
+    rest = b""
+    while block := stream.read(BLOCK_BYTES):
+        rest += block
+        end = _end_of_rows(rest, quote)
+        if end:
+            yield rest[:end]
+            rest = rest[end:]
+        elif len(rest) > ROW_BYTES:
+            raise ReaderError(
+                f"a row of more than {ROW_BYTES >> 20} MiB: a quote is opened and not closed, or "
+                "this is no delimited text; ask for the file again, or set quote: null in the "
+                "contract if the sender never quotes"
+            )
+    if quote and rest.count(quote) % 2:
         raise ReaderError(
-            f"a {quote} is opened and never closed: the file was cut off or is not quoted; ask "
-            "for the file again, or set quote: null in the contract if the sender never quotes"
+            f"a {quote.decode()} is opened and never closed: the file was cut off or is not "
+            "quoted; ask for the file again, or set quote: null in the contract if the sender "
+            "never quotes"
         )
+    if rest:
+        yield rest
+
+
+def _end_of_rows(data: bytes, quote: bytes | None) -> int:
+    """Where the last whole row ends; a line break between quotes ends no row."""
+    line_end = b"\n" if b"\n" in data else b"\r"
+    end = data.rfind(line_end) + 1
+    if quote:
+        quotes = data.count(quote, 0, end)
+        while quotes % 2 and end:
+            before = data.rfind(line_end, 0, end - 1) + 1
+            quotes -= data.count(quote, before, end)
+            end = before
+    return end
 
 
 def _batch(
-    record_batch: pa.RecordBatch, broken: list[BrokenRow], next_row: int
+    block: bytes, table: Table, delimiter: str, quote: str | None, next_row: int
 ) -> tuple[TextBatch, int]:
-    """The batch, and the number of the row after it; takes from ``broken`` what lies within.
-
-    Arrow reads ahead: broken rows of later batches may be known already.
-    """
-    frame = pl.DataFrame(pl.from_arrow(record_batch))
-    end, within = next_row + frame.height, 0
-    while within < len(broken) and broken[within].row_number < end:
-        within, end = within + 1, end + 1
-    numbers = pl.int_range(next_row, end, eager=True)
-    if within:
-        numbers = numbers.filter(~numbers.is_in([row.row_number for row in broken[:within]]))
+    """The rows of a block, and the number of the row after it."""
+    wanted = [header for header in table.headers if table.is_wanted(header)]
+    frame, broken = _parse(block, table.headers, wanted, delimiter, quote)
+    height = frame.height + len(broken)
+    if quote and block.count(b"\n") > height:
+        _refuse_swallowed_rows(block, table.headers, delimiter, quote, next_row)
+    numbers = pl.int_range(next_row, next_row + height, eager=True)
+    if broken:
+        numbers = numbers.filter(~numbers.is_in([next_row - 1 + row.number for row in broken]))
     frame = clean(frame).with_columns(numbers.alias(ROW_NUMBER), pl.lit("").alias(SHEET))
-    batch = TextBatch(frame, tuple(broken[:within]))
-    del broken[:within]
-    return batch, end
+    reasons = tuple(
+        BrokenRow(
+            next_row - 1 + row.number,
+            f"dòng có {row.actual_columns} ô, cần {row.expected_columns} ô",
+            f"the row has {row.actual_columns} cells, {row.expected_columns} are needed",
+        )
+        for row in broken
+    )
+    return TextBatch(frame, reasons), next_row + height
+
+
+def _parse(
+    block: bytes, headers: list[str], wanted: list[str], delimiter: str, quote: str | None
+) -> tuple[pl.DataFrame, list[pacsv.InvalidRow]]:
+    broken: list[pacsv.InvalidRow] = []
+
+    def keep_broken(row: pacsv.InvalidRow) -> str:
+        broken.append(row)
+        return "skip"
+
+    cells = pacsv.read_csv(
+        pa.BufferReader(block),
+        # One thread: only then does Arrow tell the number of a row that it cannot split.
+        read_options=pacsv.ReadOptions(
+            block_size=len(block) + 1, use_threads=False, column_names=headers
+        ),
+        parse_options=pacsv.ParseOptions(
+            delimiter=delimiter,
+            quote_char=quote or False,
+            newlines_in_values=quote is not None,
+            invalid_row_handler=keep_broken,
+        ),
+        convert_options=pacsv.ConvertOptions(
+            column_types={header: pa.string() for header in wanted},
+            include_columns=wanted,
+            null_values=[""],
+            strings_can_be_null=True,
+        ),
+    )
+    return pl.DataFrame(pl.from_arrow(cells)), broken
+
+
+def _refuse_swallowed_rows(
+    block: bytes, headers: list[str], delimiter: str, quote: str, next_row: int
+) -> None:
+    """A stray quote makes one cell of all rows up to the next one; nothing else would notice."""
+    frame, _ = _parse(block, headers, headers, delimiter, quote)
+    a_row = re.escape(delimiter).join(["[^\n]*"] * len(headers))
+    swallowed = frame.select(
+        pl.any_horizontal(pl.all().str.contains(f"\n{a_row}(\n|$)")).fill_null(False)
+    ).to_series()
+    if swallowed.any():
+        row = next_row + (swallowed.arg_max() or 0)
+        raise ReaderError(
+            f"about row {row}: a cell between quotes holds whole rows: a quote is opened and "
+            "closed only further down; ask for a corrected file, or set quote: null in the "
+            "contract if the sender never quotes"
+        )
 
 
 def _unreadable(encoding: str, error: Exception) -> str:
