@@ -34,7 +34,7 @@ def usual(column: Column, text: pl.Expr) -> pl.Expr:
     options = column.extension
     if column.logical_type == "date" and options.formats:
         date = _parsed(date_forms(options)[0], options, text)
-        return date.dt.truncate("1mo") if options.privacy.action == "truncate_month" else date
+        return date.dt.month_start() if options.privacy.action == "truncate_month" else date
     is_plain = bool(column.enum or (column.pattern and _PLAIN.fullmatch(column.pattern)))
     if column.logical_type == "string" and is_plain and not options.codes:
         return text
@@ -131,7 +131,7 @@ def _date(column: Column, text: pl.Expr) -> pl.Expr:
         dates.append(_serial(text))
     date = pl.coalesce(dates)
     if options.privacy.action == "truncate_month":
-        date = date.dt.truncate("1mo")
+        date = date.dt.month_start()
     return date
 
 

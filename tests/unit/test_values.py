@@ -82,7 +82,7 @@ def test_integers_have_no_fraction_and_fit_into_eight_bytes() -> None:
 
 
 @given(
-    st.decimals(allow_nan=False, allow_infinity=False, places=3, min_value=-(10**15)),
+    st.decimals(-(10**15), 10**15, allow_nan=False, allow_infinity=False, places=3),
     st.sampled_from([(".", ","), (",", "."), (",", " "), (".", " ")]),
     st.booleans(),
     st.sampled_from(["", "%", " %"]),
@@ -192,7 +192,7 @@ def test_a_companion_column_says_how_much_of_a_date_was_written() -> None:
     cells = ["17/03/1985", "00/03/1985", "3/1985", "1985", "1985-03-17", None]
     result = conform(columns, born=cells)
     assert result.findings == []
-    assert result.frame["born_precision"].to_list() == [
+    assert result.frame.sort("_row_number")["born_precision"].to_list() == [
         "day",
         "month",
         "month",
