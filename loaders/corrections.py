@@ -163,6 +163,8 @@ class Corrector:
                 self._check(correction, header, expect, row)
                 if correction.is_deletion:
                     deleted.append(place)
+                elif place in changes[header]:
+                    raise _error(f"line {correction.line}: the cell is corrected by another line")
                 else:
                     changes[header][place] = correction.value
         frame = frame.with_columns(
