@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL
 
 from loaders.connectors import CONNECTORS
 from loaders.contracts.model import load_contracts
-from loaders.readers import READERS
+from loaders.readers import READERS, Limits
 
 #: Long enough not to be an amount or a count by chance.
 NUMBER = re.compile(r"^(?=.*\d)[A-Za-z0-9_-]{9,}$")
@@ -33,7 +33,9 @@ def identifiers(inbox: Path, months: tuple[str, ...]) -> tuple[set[str], set[str
                 delivery = fetch(inbox, dataset.source, period, **connector.options)
                 if delivery is None:
                     continue
-                for batch in READERS[reader.name](delivery.path, **reader.options).batches:
+                for batch in READERS[reader.name](
+                    delivery.path, Limits(), **reader.options
+                ).batches:
                     for column in columns:
                         values = batch.frame[column.header(period) or ""].drop_nulls().to_list()
                         if column.name == "full_name":
