@@ -240,7 +240,8 @@ class Conformer:
         errors = (self._error(c).alias(ERROR + c.name) for c in self.dataset.loaded_columns)
         bad = bad.with_columns(errors)
         for row in bad.iter_rows(named=True):
-            row_data = json.dumps({h: row[h] for h in open_headers}, ensure_ascii=False)
+            shown = {header: _storable(row[header]) for header in open_headers}
+            row_data = json.dumps(shown, ensure_ascii=False)
             for column in self.dataset.loaded_columns:
                 rule = row[ERROR + column.name]
                 if rule is None:
@@ -253,7 +254,7 @@ class Conformer:
                         sheet=row[SHEET],
                         column=column.name,
                         rule_id=rule,
-                        value=row[header] if header in open_headers else None,
+                        value=shown.get(header) if header else None,
                         row_data=row_data,
                         reason_vi=reason_vi,
                         reason_en=reason_en,
@@ -287,3 +288,8 @@ class Conformer:
         if privacy.action == "pseudonym":
             value = pseudonym(value, key, privacy.domain or "")
         return value.alias(column.name)
+
+
+def _storable(text: str | None) -> str | None:
+    """PostgreSQL keeps no NUL; its picture stands for it."""
+    return text.replace("\0", "␀") if text else text
