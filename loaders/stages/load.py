@@ -221,7 +221,7 @@ def _sender(
 
         def write(frame: pl.DataFrame) -> None:
             if binary is None:
-                stream.write(frame.select(columns).write_csv(include_header=False).encode())
+                stream.write(frame.select(list(columns)).write_csv(include_header=False).encode())
                 return
             for block in binary.rows(frame):
                 stream.write(block)
