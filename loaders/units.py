@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -89,7 +89,8 @@ class _Index:
 
     exact: dict[str, list[Unit]] = field(default_factory=lambda: defaultdict(list))
     highland: dict[str, list[Unit]] = field(default_factory=lambda: defaultdict(list))
-    pairs: dict[str, list[Unit]] = field(default_factory=lambda: defaultdict(list))
+    pairs: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    sizes: dict[str, int] = field(default_factory=dict)
     codes: dict[str, Unit] = field(default_factory=dict)
 
     def add(self, unit: Unit) -> None:
@@ -97,8 +98,10 @@ class _Index:
             self.exact[spelling.key(name)].append(unit)
             if spelling.is_highland(name):
                 self.highland[spelling.bare_key(name)].append(unit)
-        for pair in spelling.pairs(unit.name):
-            self.pairs[pair].append(unit)
+        pairs = spelling.pairs(unit.name)
+        for pair in pairs:
+            self.pairs[pair].append(unit.id)
+        self.sizes[unit.id] = len(pairs)
         self.codes[unit.code] = unit
 
     def named(self, name: str) -> list[Unit]:
@@ -107,18 +110,13 @@ class _Index:
 
     def near(self, name: str) -> list[Unit]:
         wanted = spelling.pairs(name)
-        common: dict[str, int] = defaultdict(int)
-        units: dict[str, Unit] = {}
-        for pair in wanted:
-            for unit in self.pairs.get(pair, ()):
-                common[unit.id] += 1
-                units[unit.id] = unit
+        common = Counter(unit_id for pair in wanted for unit_id in self.pairs.get(pair, ()))
         scores = {
-            key: 2 * count / (len(wanted) + len(spelling.pairs(units[key].name)))
-            for key, count in common.items()
+            unit_id: 2 * count / (len(wanted) + self.sizes[unit_id])
+            for unit_id, count in common.items()
         }
-        best = sorted((-score, key) for key, score in scores.items() if score >= NEAR)
-        return [units[key] for _, key in best[:SHOWN]]
+        best = sorted((-score, unit_id) for unit_id, score in scores.items() if score >= NEAR)
+        return [_register().units[unit_id] for _, unit_id in best[:SHOWN]]
 
 
 @lru_cache(maxsize=1)
