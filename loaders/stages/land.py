@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import os
 import secrets
 from pathlib import Path
+from typing import Literal
 
 import psycopg
 
 from loaders import __version__, audit
-from loaders.connectors import CONNECTORS, Delivery
-from loaders.connectors.local import DeliveryError
-from loaders.contracts.model import Dataset, get_dataset
+from loaders.connectors import (
+    CONNECTORS,
+    Delivery,
+    DeliveryError,
+    Order,
+    Sink,
+    SourceUnavailable,
+)
+from loaders.contracts.model import Dataset, Named, get_dataset
 from loaders.log import get_logger, log_context
 from loaders.periods import check_period
 from loaders.postgres.database import Role, connect
 from loaders.settings import get_settings
 from loaders.stages.records import LandResult
 
-CHUNK_BYTES = 4 * 1024 * 1024
+PARTIAL_PREFIX = ".partial-"
+#: No delivery takes longer: what is older was left behind by a process that was killed.
+PARTIAL_LIFE = dt.timedelta(days=2)
 
 
 def land(source: str, dataset: str, period: str, run_id: str = "manual") -> LandResult:
@@ -28,19 +36,16 @@ def land(source: str, dataset: str, period: str, run_id: str = "manual") -> Land
 
     The same file again is ``unchanged``. A different file for a month that is loaded is refused
     unless its side-car declares a restatement with a reason; so is the file of another month
-    under a new name. Nothing arrived is ``missing``: recorded, never invented.
+    under a new name. Nothing arrived is ``missing``: recorded, never invented. So is a source that
+    cannot be reached; `LandResult.is_unreachable` tells the two apart.
     """
     definition = get_dataset(source, dataset)
     check_period(period)
     with log_context(source=source, dataset=dataset, period=period, stage="land", run_id=run_id):
         try:
-            delivery = _fetch(definition, period)
-            if delivery is None:
-                result = _outcome(
-                    definition, period, "missing", _missing_reason(definition, period)
-                )
-            else:
-                result = _keep(definition, period, delivery, run_id)
+            result = _take(definition, period, run_id)
+        except SourceUnavailable as error:
+            result = _outcome(definition, period, "missing", str(error), is_unreachable=True)
         except DeliveryError as error:
             result = _outcome(definition, period, "refused", str(error))
         if result.status != "landed":
@@ -67,84 +72,103 @@ def lock_month(connection: psycopg.Connection, dataset: Dataset, period: str) ->
     connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 42))", (name,))
 
 
-def _fetch(dataset: Dataset, period: str) -> Delivery | None:
-    connector = dataset.extension.connector
-    return CONNECTORS[connector.name](
-        get_settings().inbox, dataset.source, period, **connector.options
+def _take(dataset: Dataset, period: str, run_id: str) -> LandResult:
+    settings, connector = get_settings(), dataset.extension.connector
+    _private_folder(settings.landing)
+    order = Order(
+        source=dataset.source,
+        dataset=dataset.name,
+        period=period,
+        inbox=settings.inbox,
+        max_bytes=dataset.extension.limits.max_bytes,
+        mark=_earlier_mark(dataset, period),
     )
-
-
-def _missing_reason(dataset: Dataset, period: str) -> str:
-    options = dataset.extension.connector.options
-    name = str(options.get("pattern", "")).format(yyyymm=period.replace("-", ""), period=period)
-    return f"nothing has arrived: expected {dataset.source}/{period}/{name} in the inbox"
-
-
-def _keep(dataset: Dataset, period: str, delivery: Delivery, run_id: str) -> LandResult:
-    store = get_settings().landing
-    _private_folder(store)
-    partial = store / f".partial-{secrets.token_hex(8)}"
+    partial = settings.landing / f"{PARTIAL_PREFIX}{secrets.token_hex(8)}"
     try:
-        sha256, size = _copy(delivery.path, partial)
-        if size == 0:
-            raise DeliveryError(f"{delivery.path.name} is empty (0 bytes); ask for the file again")
-        batch_id = batch_id_of(dataset, period, sha256)
-        relative = landing_path(dataset, period, sha256)
-        result = LandResult(
-            batch_id=batch_id,
-            source=dataset.source,
-            dataset=dataset.name,
-            period=period,
-            status="landed",
-            file_name=delivery.path.name,
-            sha256=sha256,
-            size_bytes=size,
-            data_label=delivery.note.data_label,
-        )
-        with connect(Role.LOADER) as connection:
-            lock_month(connection, dataset, period)
-            _refuse_conflicts(connection, dataset, period, delivery, sha256)
-            if _is_known(connection, batch_id):
-                return LandResult(**result.to_dict() | {"status": "unchanged"})
-            target = store / relative
-            _private_folder(target.parent)
-            partial.replace(target)
-            audit.insert_receipt(
-                connection,
-                batch_id=batch_id,
-                source=dataset.source,
-                dataset=dataset.name,
-                period=period,
-                file_name=delivery.path.name,
-                landing_path=relative.as_posix(),
-                sha256=sha256,
-                size_bytes=size,
-                data_label=delivery.note.data_label,
-                maturity=delivery.note.maturity,
-                contract_version=dataset.contract_version,
-                contract_hash=dataset.contract_hash,
-                code_version=__version__,
-                run_id=run_id,
-                control_totals=delivery.note.control_totals,
-            )
-            _record(connection, result, run_id, _restatement(delivery))
-        return result
+        with Sink(partial, order.max_bytes) as sink:
+            delivery = CONNECTORS[connector.name](order, sink, **connector.options)
+            if delivery is None:
+                return _outcome(dataset, period, "missing", _missing_reason(order, connector))
+            if sink.size == 0:
+                raise DeliveryError(
+                    f"{delivery.file_name} is empty (0 bytes); ask for the file again"
+                )
+            sink.keep()
+        return _keep(dataset, period, delivery, partial, sink, run_id)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def _copy(origin: Path, target: Path) -> tuple[str, int]:
-    """Stream a file to the store, owner-only, hashing on the way."""
-    digest, size = hashlib.sha256(), 0
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with origin.open("rb") as incoming, os.fdopen(descriptor, "wb") as outgoing:
-        while chunk := incoming.read(CHUNK_BYTES):
-            digest.update(chunk)
-            size += len(chunk)
-            outgoing.write(chunk)
-        outgoing.flush()
-        os.fsync(outgoing.fileno())
-    return digest.hexdigest(), size
+def _earlier_mark(dataset: Dataset, period: str) -> str | None:
+    """Where the delivery of the period before ended: a period that is run again asks the same."""
+    if "query" not in dataset.extension.connector.options:
+        return None
+    with connect(Role.LOADER) as connection:
+        row = connection.execute(
+            "select details ->> 'mark' from audit.batch_result where source = %s and dataset = %s"
+            " and stage = 'land' and status = 'landed' and period < %s"
+            " and details ->> 'mark' is not null order by period desc, id desc limit 1",
+            (dataset.source, dataset.name, period),
+        ).fetchone()
+    return row[0] if row else None
+
+
+def _missing_reason(order: Order, connector: Named) -> str:
+    options = connector.options
+    wanted = options.get("pattern") or options.get("url") or "rows"
+    expected = order.fill(wanted)
+    if connector.name == "local" and options.get("folder") is None:
+        expected = f"{order.source}/{order.period}/{expected} in the inbox"
+    elif options.get("folder"):
+        expected = f"{expected} in {order.fill(options['folder'])}"
+    return f"nothing has arrived: expected {expected} (connector {connector.name})"
+
+
+def _keep(
+    dataset: Dataset, period: str, delivery: Delivery, partial: Path, sink: Sink, run_id: str
+) -> LandResult:
+    sha256, size = sink.sha256, sink.size
+    batch_id = batch_id_of(dataset, period, sha256)
+    relative = landing_path(dataset, period, sha256)
+    result = LandResult(
+        batch_id=batch_id,
+        source=dataset.source,
+        dataset=dataset.name,
+        period=period,
+        status="landed",
+        file_name=delivery.file_name,
+        sha256=sha256,
+        size_bytes=size,
+        data_label=delivery.note.data_label,
+    )
+    with connect(Role.LOADER) as connection:
+        lock_month(connection, dataset, period)
+        _refuse_conflicts(connection, dataset, period, delivery, sha256)
+        if _is_known(connection, batch_id):
+            return LandResult(**result.to_dict() | {"status": "unchanged"})
+        target = get_settings().landing / relative
+        _private_folder(target.parent)
+        partial.replace(target)
+        audit.insert_receipt(
+            connection,
+            batch_id=batch_id,
+            source=dataset.source,
+            dataset=dataset.name,
+            period=period,
+            file_name=delivery.file_name,
+            landing_path=relative.as_posix(),
+            sha256=sha256,
+            size_bytes=size,
+            data_label=delivery.note.data_label,
+            maturity=delivery.note.maturity,
+            contract_version=dataset.contract_version,
+            contract_hash=dataset.contract_hash,
+            code_version=__version__,
+            run_id=run_id,
+            control_totals=delivery.note.control_totals,
+        )
+        _record(connection, result, run_id, _details(delivery))
+    return result
 
 
 def _private_folder(folder: Path) -> None:
@@ -159,7 +183,7 @@ def _is_known(connection: psycopg.Connection, batch_id: str) -> bool:
 def _refuse_conflicts(
     connection: psycopg.Connection, dataset: Dataset, period: str, delivery: Delivery, sha256: str
 ) -> None:
-    name = delivery.path.name
+    name = delivery.file_name
     if not dataset.extension.allow_unchanged:
         other = connection.execute(
             "select period from audit.receipt where source = %s and dataset = %s"
@@ -183,13 +207,32 @@ def _refuse_conflicts(
         )
 
 
-def _restatement(delivery: Delivery) -> dict[str, str]:
-    restatement = delivery.note.restatement
-    return {"restatement_reason": restatement.reason} if restatement else {}
+def _details(delivery: Delivery) -> dict[str, str]:
+    """What the receipt has no column for."""
+    details = {}
+    if delivery.note.restatement:
+        details["restatement_reason"] = delivery.note.restatement.reason
+    if delivery.mark is not None:
+        details["mark"] = delivery.mark
+    return details
 
 
-def _outcome(dataset: Dataset, period: str, status: str, reason: str) -> LandResult:
-    return LandResult(None, dataset.source, dataset.name, period, status, reason)  # type: ignore[arg-type]
+def _outcome(
+    dataset: Dataset,
+    period: str,
+    status: Literal["missing", "refused"],
+    reason: str,
+    is_unreachable: bool = False,
+) -> LandResult:
+    return LandResult(
+        batch_id=None,
+        source=dataset.source,
+        dataset=dataset.name,
+        period=period,
+        status=status,
+        reason=reason,
+        is_unreachable=is_unreachable,
+    )
 
 
 def _record(
@@ -215,6 +258,8 @@ def _record(
 def purge_expired(retention_days: int) -> list[str]:
     """Delete landing files older than the retention; receipts and hashes stay.
 
+    Pieces of deliveries whose process was killed go too: they have no receipt.
+
     Returns:
         Batch ids whose bytes were deleted, each recorded in the audit chain.
     """
@@ -232,4 +277,8 @@ def purge_expired(retention_days: int) -> list[str]:
                 audit.append(connection, "landing.purged", {"batch_id": batch_id})
                 path.unlink()
                 purged.append(batch_id)
+    forgotten = dt.datetime.now(dt.UTC).timestamp() - PARTIAL_LIFE.total_seconds()
+    for partial in store.glob(f"{PARTIAL_PREFIX}*"):
+        if partial.stat().st_mtime < forgotten:
+            partial.unlink()
     return purged
