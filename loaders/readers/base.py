@@ -93,6 +93,12 @@ def clean(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def header_text(cell: str) -> str:
+    """A header as contracts write it: NFC, single spaces, nothing invisible."""
+    visible = "".join(letter for letter in cell if unicodedata.category(letter) != "Cf")
+    return " ".join(unicodedata.normalize("NFC", visible).split())
+
+
 def check_headers(found: Sequence[str], expected: Sequence[str]) -> None:
     """Refuse a file whose columns are not those of its contract.
 
@@ -134,4 +140,4 @@ def _is_header(found: Sequence[str], expected: Sequence[str]) -> bool:
 
 
 def _letters(text: str) -> str:
-    return "".join(unicodedata.normalize("NFC", text).casefold().split())
+    return header_text(text).casefold().replace(" ", "")

@@ -24,6 +24,7 @@ from loaders.readers.base import (
     Table,
     TextBatch,
     clean,
+    header_text,
 )
 
 BLOCK_BYTES = 4 * 1024 * 1024
@@ -79,7 +80,7 @@ def _header(
         first = next(reader, None)
     if not first:
         raise ReaderError("the file has no header row; ask for the file again")
-    return [" ".join(cell.split()) for cell in first], header_row - 1 + reader.line_num
+    return [header_text(cell) for cell in first], header_row - 1 + reader.line_num
 
 
 def _lines(stream: TextIO) -> Iterator[str]:

@@ -165,7 +165,7 @@ def _keep(
             contract_hash=dataset.contract_hash,
             code_version=__version__,
             run_id=run_id,
-            control_totals=delivery.note.control_totals,
+            control_totals=delivery.note.control_totals.model_dump(exclude_none=True),
         )
         _record(connection, result, run_id, _details(delivery))
     return result

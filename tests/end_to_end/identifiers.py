@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL
 
 from loaders.connectors import Order
 from loaders.contracts.model import load_contracts
-from loaders.readers import READERS, Limits
+from loaders.readers import READERS
 
 #: Long enough not to be an amount or a count by chance.
 NUMBER = re.compile(r"^(?=.*\d)[A-Za-z0-9_-]{9,}$")
