@@ -6,6 +6,7 @@ package, but most need none of them.
 
 from loaders.connectors.api import fetch_api
 from loaders.connectors.base import (
+    CORRECTIONS_SUFFIX,
     Delivery,
     DeliveryError,
     DeliveryNote,
@@ -30,6 +31,7 @@ CONNECTORS = {
 
 __all__ = [
     "CONNECTORS",
+    "CORRECTIONS_SUFFIX",
     "Delivery",
     "DeliveryError",
     "DeliveryNote",

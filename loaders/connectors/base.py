@@ -23,6 +23,9 @@ from loaders.periods import end_of, months_of, start_of
 from loaders.settings import secret
 
 SIDE_CAR_SUFFIX = ".delivery.json"
+CORRECTIONS_SUFFIX = ".corrections.csv"
+#: Files that belong to a delivery and are none themselves.
+BESIDE = (SIDE_CAR_SUFFIX, CORRECTIONS_SUFFIX)
 #: A note is a few lines; more than this is not a note.
 SIDE_CAR_MAX_BYTES = 1024 * 1024
 CHUNK_BYTES = 1024 * 1024

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from loaders.connectors.base import (
+    BESIDE,
     CHUNK_BYTES,
     SIDE_CAR_SUFFIX,
     DataLabel,
@@ -95,7 +96,7 @@ def _match(base: Path, name: str) -> Path | None:
         found = {
             path.relative_to(base).as_posix(): path
             for path in base.glob(name)
-            if path.is_file() and not path.name.endswith(SIDE_CAR_SUFFIX)
+            if path.is_file() and not path.name.endswith(BESIDE)
         }
     else:
         found = {name: base / name} if (base / name).is_file() else {}

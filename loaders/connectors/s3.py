@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loaders.connectors.base import (
+    BESIDE,
     CHUNK_BYTES,
     SIDE_CAR_MAX_BYTES,
     SIDE_CAR_SUFFIX,
@@ -181,7 +182,7 @@ def _find(client: Any, bucket: str, pattern: str) -> _Object | None:
             # fnmatch lets a star run over slashes; a folder deeper is another folder.
             if key.count("/") == depth and fnmatch.fnmatchcase(key, pattern):
                 keys[key] = item["Size"]
-    files = [key for key in keys if not key.endswith((SIDE_CAR_SUFFIX, "/"))]
+    files = [key for key in keys if not key.endswith((*BESIDE, "/"))]
     chosen = only_one(files, f"bucket {bucket}", pattern)
     if chosen is None:
         return None

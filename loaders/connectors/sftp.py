@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from loaders.connectors.base import (
+    BESIDE,
     CHUNK_BYTES,
     SIDE_CAR_MAX_BYTES,
     SIDE_CAR_SUFFIX,
@@ -234,7 +235,7 @@ async def _find(
                 names.append(name)
     except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
         return None  # the month's folder is made with the month's first file
-    files = [name for name in names if not name.endswith(SIDE_CAR_SUFFIX)]
+    files = [name for name in names if not name.endswith(BESIDE)]
     chosen = only_one(files, f"{folder} on {server.host}", pattern)
     return None if chosen is None else await _stat(sftp, folder, chosen)
 

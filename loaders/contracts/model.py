@@ -19,13 +19,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from open_data_contract_standard.model import OpenDataContractStandard, SchemaObject, SchemaProperty
-from pydantic import (
-    Field,
-    TypeAdapter,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from loaders.contracts.cells import NUMBER_CELL_READERS, CellOptions, cell_problems
 from loaders.contracts.cells import Strict as _Strict

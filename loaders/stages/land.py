@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import os
 import secrets
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,7 @@ import psycopg
 from loaders import __version__, audit
 from loaders.connectors import (
     CONNECTORS,
+    CORRECTIONS_SUFFIX,
     Delivery,
     DeliveryError,
     Order,
@@ -20,6 +22,7 @@ from loaders.connectors import (
     SourceUnavailable,
 )
 from loaders.contracts.model import Dataset, Named, get_dataset
+from loaders.corrections import MAX_BYTES as CORRECTIONS_MAX_BYTES
 from loaders.log import get_logger, log_context
 from loaders.periods import check_period
 from loaders.postgres.database import Role, connect
@@ -35,9 +38,11 @@ def land(source: str, dataset: str, period: str, run_id: str = "manual") -> Land
     """Fetch the delivery of one dataset for one period and keep it.
 
     The same file again is ``unchanged``. A different file for a month that is loaded is refused
-    unless its side-car declares a restatement with a reason; so is the file of another month
-    under a new name. Nothing arrived is ``missing``: recorded, never invented. So is a source that
-    cannot be reached; `LandResult.is_unreachable` tells the two apart.
+    unless its side-car declares a restatement with a reason; so is the file of another month under
+    a new name. ``<file>.corrections.csv`` in the inbox is landed with the file of that name:
+    together they are another batch, and the corrections carry their reasons themselves. Nothing
+    arrived is ``missing``: recorded, never invented. So is a source that cannot be reached;
+    `LandResult.is_unreachable` tells the two apart.
     """
     definition = get_dataset(source, dataset)
     check_period(period)
@@ -60,9 +65,13 @@ def landing_path(dataset: Dataset, period: str, sha256: str) -> Path:
     return Path(dataset.source) / dataset.name / period / sha256
 
 
-def batch_id_of(dataset: Dataset, period: str, sha256: str) -> str:
-    """The same file for the same month is the same batch, on any machine."""
+def batch_id_of(
+    dataset: Dataset, period: str, sha256: str, corrections_sha256: str | None = None
+) -> str:
+    """The same file and corrections for the same month are the same batch, on any machine."""
     text = f"{dataset.source}|{dataset.name}|{period}|{sha256}"
+    if corrections_sha256:
+        text += f"|{corrections_sha256}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -94,7 +103,8 @@ def _take(dataset: Dataset, period: str, run_id: str) -> LandResult:
                     f"{delivery.file_name} is empty (0 bytes); ask for the file again"
                 )
             sink.keep()
-        return _keep(dataset, period, delivery, partial, sink, run_id)
+        corrections = _corrections(order, delivery)
+        return _keep(dataset, period, delivery, corrections, partial, sink, run_id)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -124,11 +134,34 @@ def _missing_reason(order: Order, connector: Named) -> str:
     return f"nothing has arrived: expected {expected} (connector {connector.name})"
 
 
+def _corrections(order: Order, delivery: Delivery) -> bytes | None:
+    """The corrections file that people have put into the inbox for this delivery."""
+    path = order.folder / (delivery.file_name + CORRECTIONS_SUFFIX)
+    if not path.is_file():
+        return None
+    if path.stat().st_size > CORRECTIONS_MAX_BYTES:
+        raise DeliveryError(
+            f"{path.name}: more than {CORRECTIONS_MAX_BYTES} bytes: a file that needs so many "
+            "corrections is asked for again"
+        )
+    return path.read_bytes()
+
+
 def _keep(
-    dataset: Dataset, period: str, delivery: Delivery, partial: Path, sink: Sink, run_id: str
+    dataset: Dataset,
+    period: str,
+    delivery: Delivery,
+    corrections: bytes | None,
+    partial: Path,
+    sink: Sink,
+    run_id: str,
 ) -> LandResult:
     sha256, size = sink.sha256, sink.size
-    batch_id = batch_id_of(dataset, period, sha256)
+    corrections_sha256 = corrections_path = None
+    if corrections is not None:
+        corrections_sha256 = hashlib.sha256(corrections).hexdigest()
+        corrections_path = landing_path(dataset, period, corrections_sha256)
+    batch_id = batch_id_of(dataset, period, sha256, corrections_sha256)
     relative = landing_path(dataset, period, sha256)
     result = LandResult(
         batch_id=batch_id,
@@ -143,11 +176,15 @@ def _keep(
     )
     with connect(Role.LOADER) as connection:
         lock_month(connection, dataset, period)
-        _refuse_conflicts(connection, dataset, period, delivery, sha256)
+        _refuse_conflicts(
+            connection, dataset, period, delivery, sha256, batch_id, corrections is not None
+        )
         if _is_known(connection, batch_id):
             return LandResult(**result.to_dict() | {"status": "unchanged"})
         target = get_settings().landing / relative
         _private_folder(target.parent)
+        if corrections is not None and corrections_path is not None:
+            _write_private(get_settings().landing / corrections_path, corrections)
         partial.replace(target)
         audit.insert_receipt(
             connection,
@@ -166,6 +203,8 @@ def _keep(
             code_version=__version__,
             run_id=run_id,
             control_totals=delivery.note.control_totals.model_dump(exclude_none=True),
+            corrections_path=corrections_path.as_posix() if corrections_path else None,
+            corrections_sha256=corrections_sha256,
         )
         _record(connection, result, run_id, _details(delivery))
     return result
@@ -175,13 +214,27 @@ def _private_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
+def _write_private(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def _is_known(connection: psycopg.Connection, batch_id: str) -> bool:
     query = "select 1 from audit.receipt where batch_id = %s"
     return connection.execute(query, (batch_id,)).fetchone() is not None
 
 
 def _refuse_conflicts(
-    connection: psycopg.Connection, dataset: Dataset, period: str, delivery: Delivery, sha256: str
+    connection: psycopg.Connection,
+    dataset: Dataset,
+    period: str,
+    delivery: Delivery,
+    sha256: str,
+    batch_id: str,
+    is_corrected: bool,
 ) -> None:
     name = delivery.file_name
     if not dataset.extension.allow_unchanged:
@@ -199,6 +252,11 @@ def _refuse_conflicts(
         " using (batch_id) where a.source = %s and a.dataset = %s and a.period = %s",
         (dataset.source, dataset.name, period),
     ).fetchone()
+    if accepted and accepted[1] == sha256 and accepted[0] != batch_id and not is_corrected:
+        raise DeliveryError(
+            f"{name} is loaded for {period} with corrections (batch {accepted[0]}), and the "
+            f"corrections file is gone; put {name}{CORRECTIONS_SUFFIX} back and land again"
+        )
     if accepted and accepted[1] != sha256 and delivery.note.restatement is None:
         raise DeliveryError(
             f"{name} differs from the file already loaded for {period} (batch {accepted[0]}); "
@@ -267,16 +325,17 @@ def purge_expired(retention_days: int) -> list[str]:
     store, purged = get_settings().landing, []
     with connect(Role.LOADER) as connection:
         rows = connection.execute(
-            "select batch_id, landing_path from audit.receipt where landed_at < %s"
-            " order by landed_at, batch_id",
+            "select batch_id, array_remove(array[landing_path, corrections_path], null)"
+            " from audit.receipt where landed_at < %s order by landed_at, batch_id",
             (limit,),
         ).fetchall()
-        for batch_id, relative in rows:
-            path = store / relative
-            if path.exists():
+        for batch_id, files in rows:
+            there = [store / relative for relative in files if (store / relative).exists()]
+            if there:
                 audit.append(connection, "landing.purged", {"batch_id": batch_id})
-                path.unlink()
                 purged.append(batch_id)
+            for path in there:
+                path.unlink()
     forgotten = dt.datetime.now(dt.UTC).timestamp() - PARTIAL_LIFE.total_seconds()
     for partial in store.glob(f"{PARTIAL_PREFIX}*"):
         if partial.stat().st_mtime < forgotten:
