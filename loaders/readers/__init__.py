@@ -4,7 +4,13 @@ from loaders.readers.base import Limits, ReaderError, Table, TextBatch
 from loaders.readers.delimited import read_csv
 from loaders.readers.jsonstat import read_jsonstat
 from loaders.readers.workbook import read_xlsx
+from loaders.readers.xml130 import read_xml130
 
-READERS = {"csv": read_csv, "jsonstat": read_jsonstat, "xlsx": read_xlsx}
+READERS = {
+    "csv": read_csv,
+    "jsonstat": read_jsonstat,
+    "xlsx": read_xlsx,
+    "xml130": read_xml130,
+}
 
 __all__ = ["READERS", "Limits", "ReaderError", "Table", "TextBatch"]
