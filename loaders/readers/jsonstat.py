@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,24 @@ def read_jsonstat(path: Path, limits: Limits) -> Table:
     content = path.read_bytes().rstrip(b"\x00 \r\n\t")
     try:
         document = json.loads(content.decode("utf-8-sig"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
+        # A number of thousands of digits is a ValueError, nesting without end the other.
         raise ReaderError(f"not JSON ({error}); fetch the table again") from error
     cube = document.get("dataset", document) if isinstance(document, dict) else None
     if not isinstance(cube, dict) or "dimension" not in cube or "value" not in cube:
         raise ReaderError("no json-stat dataset in the answer; fetch the table again")
-    names, labels = _dimensions(cube)
-    values = _values(cube["value"], [len(column) for column in labels])
+    try:
+        names, labels = _dimensions(cube)
+        values = _values(cube["value"], [len(column) for column in labels], limits)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ReaderError(
+            "the dataset is not built as json-stat says (dimension, category, index, value); fetch "
+            "the table again"
+        ) from error
     rows = [[*key, value] for key, value in zip(product(*labels), values, strict=True)]
     headers = [*names, VALUE_HEADER]
+    if len(set(headers)) < len(headers):
+        raise ReaderError(f"two columns have one name: {headers}; fetch the table again")
     frame = pl.DataFrame(
         rows, schema={header: pl.String for header in headers}, orient="row"
     ).with_columns(
@@ -65,11 +75,15 @@ def _dimensions(cube: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     return [_fold(name) for name in names], labels
 
 
-def _values(values: Any, sizes: list[int]) -> list[str | None]:
+def _values(values: Any, sizes: list[int], limits: Limits) -> list[str | None]:
     """Cell values in row-major order as text; the sparse form leaves cells out."""
-    cells = 1
-    for size in sizes:
-        cells *= size
+    cells = prod(sizes)
+    if cells > limits.max_rows:
+        # The sparse form can claim any number of cells in a few bytes.
+        raise ReaderError(
+            f"the dimensions span {cells} cells, {limits.max_rows} rows are allowed; fetch a "
+            "smaller table, or raise limits.max_rows in the contract"
+        )
     if isinstance(values, dict):
         values = [values.get(str(position)) for position in range(cells)]
     if len(values) != cells:

@@ -165,6 +165,8 @@ def _edited(data: bytes, edit: Edit) -> bytes:
         inner = edit.model_copy(update={"part": None})
         return _members(data, lambda n, part: _edited(part, inner) if n == edit.part else part)
     if edit.cut_at is not None:
+        if edit.cut_at >= len(data):
+            raise ValueError(f"nothing to cut: the file has {len(data)} bytes")
         data = data[: edit.cut_at]
     for pair, coded in ((edit.replace, str.encode), (edit.replace_hex, bytes.fromhex)):
         if pair:
