@@ -89,6 +89,14 @@ class Conformer:
             if c.extension.unit_name
         }
         self._rules = {c.name: self._rules_of(c) for c in dataset.loaded_columns}
+        self._usual = self._values(values.usual)
+        self._careful = self._values(values.typed)
+        # One expression for each column: they are computed side by side.
+        self._broken = [
+            pl.any_horizontal(broken for broken, _ in rules).fill_null(False).alias(name)
+            for name, rules in self._rules.items()
+            if rules
+        ]
         self._protection = [self._protected(c, key) for c in dataset.loaded_columns]
         self._protection += [pl.col(ROW_NUMBER), pl.col(SHEET)]
         self._period_seen = False
@@ -108,33 +116,30 @@ class Conformer:
         frame = batch.frame
         if frame.height == 0:
             return Conformed(frame, findings, len(findings))
-        good, rest = self._split(frame, values.usual)
+        good, rest = self._split(frame, self._usual)
         self._check_period(good)
         frames = [good.select(self._protection)]
         if rest.height:
             # Few rows are not written in the usual way: only they are looked at with all care.
-            good, bad = self._split(rest, values.typed)
+            good, bad = self._split(rest, self._careful)
             self._check_period(good if good.height else bad)
             frames.append(good.select(self._protection))
             findings += self._findings(bad)
         return Conformed(pl.concat(frames), findings, frame.height + len(batch.broken))
 
     def _split(
-        self, frame: pl.DataFrame, typed: Callable[[Column, pl.Expr], pl.Expr]
+        self, frame: pl.DataFrame, parsed: list[pl.Expr]
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Rows that keep every rule, with their typed values, and the others likewise."""
-        columns = self.dataset.loaded_columns
-        checked = frame.with_columns(self._parsed(c, typed).alias(PARSED + c.name) for c in columns)
-        # One expression for each column: they are computed side by side.
-        faulty = checked.select(
-            pl.any_horizontal(broken for broken, _ in rules).fill_null(False).alias(name)
-            for name, rules in self._rules.items()
-            if rules
-        )
-        failing = faulty.select(pl.any_horizontal(pl.all())).to_series()
+        checked = frame.with_columns(parsed)
+        failing = checked.select(self._broken).select(pl.any_horizontal(pl.all())).to_series()
         if not failing.any():
             return checked, frame.clear()
         return checked.filter(~failing), checked.filter(failing)
+
+    def _values(self, typed: Callable[[Column, pl.Expr], pl.Expr]) -> list[pl.Expr]:
+        columns = self.dataset.loaded_columns
+        return [self._parsed(column, typed).alias(PARSED + column.name) for column in columns]
 
     def _cell(self, column: Column) -> pl.Expr:
         header = column.header(self.period)
