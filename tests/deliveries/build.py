@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xlwt
 from openpyxl.cell.cell import Cell
+from openpyxl.utils.cell import column_index_from_string, coordinate_from_string
 
 from tests.deliveries.case import Content, Edit, Parquet, Sheet
 
@@ -44,9 +45,9 @@ def _written(content: Content) -> bytes:
     if content.hex is not None:
         return bytes.fromhex(content.hex)
     if content.xlsx is not None:
-        return _xlsx(content.xlsx)
+        return _xlsx(_changed(content.xlsx, content.cells))
     if content.xls is not None:
-        return _xls(content.xls)
+        return _xls(_changed(content.xls, content.cells))
     if content.parquet is not None:
         return _parquet(content.parquet)
     if content.claims is not None:
@@ -76,6 +77,17 @@ def _zip(members: list[tuple[str, bytes]]) -> bytes:
 def _members(data: bytes, change: Callable[[str, bytes], bytes]) -> bytes:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         return _zip([(name, change(name, archive.read(name))) for name in archive.namelist()])
+
+
+def _changed(sheets: list[Sheet], cells: dict[str, Any]) -> list[Sheet]:
+    rows = [list(row) for row in sheets[0].rows]
+    for name, value in cells.items():
+        letters, row = coordinate_from_string(name)
+        column = column_index_from_string(letters)
+        rows += [[] for _ in range(row - len(rows))]
+        rows[row - 1] += [None] * (column - len(rows[row - 1]))
+        rows[row - 1][column - 1] = value
+    return [sheets[0].model_copy(update={"rows": rows}), *sheets[1:]]
 
 
 def _xlsx(sheets: list[Sheet]) -> bytes:
@@ -163,6 +175,8 @@ def _claims(dossiers: list[dict[str, str]]) -> bytes:
 def _edited(data: bytes, edit: Edit) -> bytes:
     if edit.part is not None:
         inner = edit.model_copy(update={"part": None})
+        if edit.part not in zipfile.ZipFile(io.BytesIO(data)).namelist():
+            raise ValueError(f"the file has no part {edit.part!r}")
         return _members(data, lambda n, part: _edited(part, inner) if n == edit.part else part)
     if edit.cut_at is not None:
         if edit.cut_at >= len(data):

@@ -63,6 +63,8 @@ class Content(Strict):
     hex: str | None = None
     xlsx: list[Sheet] | None = None
     xls: list[Sheet] | None = None
+    #: Cells of the first sheet that are other than in ``xlsx`` or ``xls``, such as A9; null: empty.
+    cells: dict[str, Any] = Field(default_factory=dict)
     parquet: Parquet | None = None
     #: One dossier each: table (XML1, …) → its XML, which goes into the envelope as base64.
     claims: list[dict[str, str]] | None = None

@@ -104,8 +104,8 @@ def _stages(case: Case, sent: Sent, dataset: Dataset, warehouse: Warehouse) -> O
         " order by id",
         dataset.source,
     )
-    events = _query("select to_jsonb(e) as event from audit.event e where e::text like %s", "%")
-    outcome.traces = repr((outcome.quarantine, outcome.recorded, outcome.rows, events[-50:]))
+    events = _query("select to_jsonb(e) as event from audit.event e order by seq desc limit 30")
+    outcome.traces = repr((outcome.quarantine, outcome.recorded, outcome.rows, events))
     return outcome
 
 
