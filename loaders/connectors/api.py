@@ -17,7 +17,6 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 from loaders.connectors import jsonlines
 from loaders.connectors.base import (
-    CHUNK_BYTES,
     DataLabel,
     Delivery,
     DeliveryError,
@@ -146,7 +145,7 @@ def _body(web: Web, target: str, missing: tuple[int, ...], sink: Sink) -> bytes 
     with web.get(target) as response:
         if not web.has_content(response, missing):
             return None
-        for chunk in response.iter_bytes(CHUNK_BYTES):
+        for chunk in response.iter_bytes():
             sink.check_time()
             content += chunk
             if len(content) > PAGE_MAX_BYTES:

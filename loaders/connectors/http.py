@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from loaders.connectors.base import (
-    CHUNK_BYTES,
     DataLabel,
     Delivery,
     DeliveryError,
@@ -139,11 +138,12 @@ def _copy(web: Web, response: httpx.Response, coding: str, sink: Sink) -> None:
             f"{web.host} does not say how long the file is (no Content-Length), so that a cut file "
             "would look whole; ask the agency to state it"
         )
+    # No size given: what waits to fill a larger chunk would be lost with the line.
     if coding == "identity":
-        for chunk in response.iter_raw(CHUNK_BYTES):
+        for chunk in response.iter_raw():
             sink.write(chunk)
     elif coding in CODINGS:
-        for chunk in response.iter_bytes(CHUNK_BYTES):
+        for chunk in response.iter_bytes():
             sink.write(chunk)
     else:
         raise DeliveryError(

@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from loaders.connectors.base import (
     BESIDE,
@@ -28,6 +30,7 @@ from loaders.connectors.options import RETRY, TIMEOUTS, Pattern, Retry, SecretNa
 from loaders.connectors.retries import with_retries
 from loaders.settings import SettingsError
 
+Bucket = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
 #: Object stores want to be asked again; 404 and 403 mean what they say.
 TRANSIENT = ("RequestTimeout", "SlowDown", "ServiceUnavailable", "InternalError", "Throttling")
 
@@ -46,7 +49,7 @@ def fetch_s3(
     order: Order,
     sink: Sink,
     *,
-    bucket: str,
+    bucket: Bucket,
     pattern: Pattern,
     credential: SecretName,
     endpoint_url: Url | None = None,

@@ -95,7 +95,8 @@ def fetch_sftp(
 
     Args:
         host, port, username: the server and the login on it.
-        credential: secret: a password, a private key, or ``{"private_key", "passphrase"}``.
+        credential: secret: a password, a private key, or ``{"private_key", "passphrase"}`` (a key
+            with a passphrase in PKCS#8; OpenSSH's own form of those needs the package bcrypt).
         host_key: the server's public key, such as ``ssh-ed25519 AAAA…``, as the agency gave it.
         folder: folder on the server, a template.
         pattern: file name, a template, with ``*``, ``?`` and ``[…]``.

@@ -9,7 +9,7 @@ import datetime as dt
 import decimal
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,8 +130,11 @@ def fetch_sql(
 
     def attempt() -> str | None:
         sink.restart()
-        with _reading(engine, url_credential, statement_seconds) as connection:
-            return _write(connection.execute(statement, bound), sink, mark_column)
+        with (
+            _reading(engine, url_credential, statement_seconds) as connection,
+            closing(connection.execute(statement, bound)) as result,
+        ):
+            return _write(result, sink, mark_column)
 
     try:
         mark = with_retries(attempt, sink, retry)

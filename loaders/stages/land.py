@@ -129,8 +129,8 @@ def _missing_reason(order: Order, connector: Named) -> str:
     expected = order.fill(wanted)
     if connector.name == "local" and options.get("folder") is None:
         expected = f"{order.source}/{order.period}/{expected} in the inbox"
-    elif options.get("folder"):
-        expected = f"{expected} in {order.fill(options['folder'])}"
+    elif place := options.get("folder") or options.get("bucket"):
+        expected = f"{expected} in {order.fill(place)}"
     return f"nothing has arrived: expected {expected} (connector {connector.name})"
 
 
