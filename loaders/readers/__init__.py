@@ -3,12 +3,18 @@
 from loaders.readers.base import Limits, ReaderError, Table, TextBatch
 from loaders.readers.delimited import read_csv
 from loaders.readers.jsonstat import read_jsonstat
+from loaders.readers.px import read_px
+from loaders.readers.sdmx import read_sdmx
 from loaders.readers.workbook import read_xlsx
+from loaders.readers.worldbank import read_worldbank
 from loaders.readers.xml130 import read_xml130
 
 READERS = {
     "csv": read_csv,
     "jsonstat": read_jsonstat,
+    "px": read_px,
+    "sdmx": read_sdmx,
+    "worldbank": read_worldbank,
     "xlsx": read_xlsx,
     "xml130": read_xml130,
 }

@@ -18,6 +18,9 @@ from loaders.readers.base import (
 )
 
 BATCH_ROWS = 50_000
+#: Tables of a statistics office, which are read whole.
+MAX_HELD_BYTES = 64 * 1024**2
+VALUE_HEADER = "value"
 #: Below this much unpacked content a ratio says nothing.
 RATIO_FROM_BYTES = 1024**2
 #: (row number, sheet, cells), or a row that could not be read.
@@ -94,13 +97,36 @@ class Budget:
             )
 
 
-def check_unpacked_size(path_bytes: int, limits: Limits) -> None:
-    """Refuse a document that has to be held whole and is larger than it may unfold to."""
-    if path_bytes > limits.max_unpacked_bytes:
+def check_held_size(size: int, limits: Limits) -> None:
+    """Refuse a document that has to be held whole and is larger than any published table."""
+    most = min(MAX_HELD_BYTES, limits.max_unpacked_bytes)
+    if size > most:
         raise ReaderError(
-            f"the file has {path_bytes} bytes, {limits.max_unpacked_bytes} may be held in memory; "
-            "ask for it in parts, or raise max_unpacked_bytes in the contract"
+            f"the file has {size} bytes; a table of this kind is held in memory and may have "
+            f"{most}; fetch it in parts"
         )
+
+
+def check_cube(names: Sequence[str], limits: Limits) -> None:
+    """Refuse a cube without dimensions, with one twice, or with more than fit."""
+    if not names:
+        raise ReaderError("the table names no dimensions; fetch it again")
+    if len(names) >= limits.max_columns:
+        raise ReaderError(
+            f"the table has {len(names)} dimensions, {limits.max_columns - 1} are allowed; fetch "
+            "a smaller one, or raise max_columns in the contract"
+        )
+    doubled = sorted({name for name in names if list(names).count(name) > 1})
+    if doubled or VALUE_HEADER in names:
+        raise ReaderError(
+            f"dimensions stand twice in the table, or one is called {VALUE_HEADER!r}: "
+            f"{doubled or [VALUE_HEADER]}; fetch it again"
+        )
+
+
+def fold(label: str) -> str:
+    """A label with its runs of spaces as one."""
+    return " ".join(label.split())
 
 
 def check_names(asked: Sequence[str], known: Collection[str], where: str) -> None:
