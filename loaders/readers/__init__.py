@@ -2,7 +2,9 @@
 
 from loaders.readers.base import Limits, ReaderError, Table, TextBatch
 from loaders.readers.delimited import read_csv
+from loaders.readers.jsonlines import read_jsonlines
 from loaders.readers.jsonstat import read_jsonstat
+from loaders.readers.parquet import read_parquet
 from loaders.readers.px import read_px
 from loaders.readers.sdmx import read_sdmx
 from loaders.readers.workbook import read_xlsx
@@ -11,7 +13,9 @@ from loaders.readers.xml130 import read_xml130
 
 READERS = {
     "csv": read_csv,
+    "jsonlines": read_jsonlines,
     "jsonstat": read_jsonstat,
+    "parquet": read_parquet,
     "px": read_px,
     "sdmx": read_sdmx,
     "worldbank": read_worldbank,
