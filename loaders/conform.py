@@ -22,6 +22,8 @@ from loaders.readers.base import ROW_NUMBER, SHEET, ReaderError, TextBatch
 from loaders.units import Refusal, UnitNames
 
 RULE_VERSION = 1
+#: What quarantine keeps of a cell.
+KEPT_CHARACTERS = 500
 ERROR, PARSED, ROW_DATA = "__error__", "__parsed__", "__row__"
 #: Rule id → (dimension, reason in Vietnamese, reason in English).
 CONTRACT_RULES = {
@@ -237,7 +239,8 @@ class Conformer:
             return []
         shown = pl.lit("{}")
         if self._open_headers:
-            shown = pl.struct(sorted(self._open_headers)).struct.json_encode()
+            cells = [_kept(pl.col(header)) for header in sorted(self._open_headers)]
+            shown = pl.struct(cells).struct.json_encode()
         bad = bad.with_columns(
             *(self._error(c).alias(ERROR + c.name) for c in self.dataset.loaded_columns),
             shown.alias(ROW_DATA),
@@ -246,12 +249,18 @@ class Conformer:
         for column in self.dataset.loaded_columns:
             rule = pl.col(ERROR + column.name)
             cells = bad.filter(rule.is_not_null()).select(
-                ROW_NUMBER, SHEET, rule, self._shown(column), ROW_DATA, self._above(column)
+                ROW_NUMBER,
+                SHEET,
+                rule,
+                self._shown(column),
+                self._above(column),
+                _kept(self._shown(column)).alias("kept"),
+                ROW_DATA,
             )
-            for number, sheet, rule_id, value, row_data, above in cells.iter_rows():
+            for number, sheet, rule_id, value, above, kept, row_data in cells.iter_rows():
                 reasons = self._reasons(rule_id, column, value, above)
                 findings.append(
-                    Finding(number, sheet, column.name, rule_id, value, row_data, *reasons)
+                    Finding(number, sheet, column.name, rule_id, kept, row_data, *reasons)
                 )
         return sorted(findings, key=lambda finding: finding.row_number)
 
@@ -291,3 +300,10 @@ class Conformer:
         if privacy.action == "pseudonym":
             value = pseudonym(value, key, privacy.domain or "")
         return value.alias(column.name)
+
+
+def _kept(text: pl.Expr) -> pl.Expr:
+    """A cell as quarantine keeps it: PostgreSQL takes no NUL, and nobody reads a megabyte."""
+    text = text.str.replace_all("\0", "␀", literal=True)
+    is_long = text.str.len_chars() > KEPT_CHARACTERS
+    return pl.when(is_long).then(text.str.head(KEPT_CHARACTERS) + "…").otherwise(text)

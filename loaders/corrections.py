@@ -221,7 +221,7 @@ class Corrector:
             return
         shown = "(personal: not shown)"
         if header not in self._personal:
-            shown = f"expected {expect or '(empty)'!r}, found {found or '(empty)'!r}"
+            shown = f"(expected {expect or '(empty)'!r}, found {found or '(empty)'!r})"
         raise _error(
             f"line {correction.line}: {_place(correction)}, column {header!r}: another text than "
             f"the expected one {shown}; the file has changed: check the correction or take it out"

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
@@ -59,6 +59,13 @@ class Restatement(BaseModel):
     reason: str = Field(min_length=10)
 
 
+class ControlTotals(BaseModel):
+    """What the sender counted; a total that nothing would check is not taken."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    rows: int | None = Field(default=None, ge=0)
+
+
 class DeliveryNote(BaseModel):
     """The side-car ``<file>.delivery.json``: what the sender says of the file.
 
@@ -69,7 +76,7 @@ class DeliveryNote(BaseModel):
     data_label: DataLabel = "real"
     maturity: Maturity = "provisional"
     note: str = ""
-    control_totals: dict[str, Any] = Field(default_factory=dict)
+    control_totals: ControlTotals = ControlTotals()
     restatement: Restatement | None = None
 
     def overlaid(self, other: DeliveryNote) -> DeliveryNote:

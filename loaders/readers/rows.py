@@ -14,7 +14,7 @@ from loaders.readers.base import (
     Limits,
     ReaderError,
     TextBatch,
-    clean_text,
+    clean,
 )
 
 BATCH_ROWS = 50_000
@@ -60,16 +60,15 @@ def frame_of(
         return pl.DataFrame()
     numbers, sheets, cells = zip(*rows, strict=True)
     columns = zip(*cells, strict=True)
-    return pl.DataFrame(
+    text = pl.DataFrame(
         [
-            *(
-                pl.Series(header, column, dtype=pl.String)
-                for header, column in zip(headers, columns, strict=True)
-            ),
-            pl.Series(ROW_NUMBER, numbers, dtype=pl.Int64),
-            pl.Series(SHEET, sheets, dtype=pl.String),
+            pl.Series(header, column, dtype=pl.String)
+            for header, column in zip(headers, columns, strict=True)
         ]
-    ).with_columns(clean_text(header) for header in headers)
+    )
+    return clean(text).with_columns(
+        pl.Series(ROW_NUMBER, numbers, dtype=pl.Int64), pl.Series(SHEET, sheets, dtype=pl.String)
+    )
 
 
 class Budget:

@@ -202,7 +202,7 @@ def _keep(
             contract_hash=dataset.contract_hash,
             code_version=__version__,
             run_id=run_id,
-            control_totals=delivery.note.control_totals,
+            control_totals=delivery.note.control_totals.model_dump(exclude_none=True),
             corrections_path=corrections_path.as_posix() if corrections_path else None,
             corrections_sha256=corrections_sha256,
         )
