@@ -17,7 +17,7 @@ from loaders.readers.base import (
     ReaderError,
     Table,
     TextBatch,
-    clean_text,
+    clean,
 )
 from loaders.readers.rows import BATCH_ROWS, Budget
 
@@ -144,7 +144,7 @@ def _text(record_batch: pa.RecordBatch, budget: Budget) -> pl.DataFrame:
             budget.spend(size)
             column = column.cast(column.type.value_type)
         columns[name] = _column(column)
-    return pl.DataFrame(columns).with_columns(clean_text(name) for name in columns)
+    return clean(pl.DataFrame(columns))
 
 
 def _column(column: pa.Array) -> pl.Series:
