@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from loaders import settings
 from loaders.connectors import CONNECTORS, DeliveryError, DeliveryNote, Order, Sink
@@ -38,6 +40,17 @@ def check(name: str, **changes: Any) -> Named:
 def test_every_connector_is_here_and_takes_its_options(name: str) -> None:
     assert set(GOOD) == set(CONNECTORS)
     assert set(check(name).options) == set(GOOD[name])
+
+
+def test_every_example_of_the_documentation_is_one() -> None:
+    text = (settings.PROJECT_ROOT / "docs" / "connectors.md").read_text(encoding="utf-8")
+    examples = [
+        Named.model_validate(yaml.safe_load(block)["connector"])
+        for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    ]
+    assert {example.name for example in examples} == set(CONNECTORS)
+    for example in examples:
+        check_options(example, CONNECTORS, "connectors.md", example.name)
 
 
 @pytest.mark.parametrize(
