@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-from codecs import BOM_UTF8
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -26,6 +25,7 @@ from loaders.readers.base import (
     clean,
     header_text,
 )
+from loaders.readers.encodings import undecodable, utf8_stream
 
 BLOCK_BYTES = 4 * 1024 * 1024
 ROW_BYTES = 32 * 1024 * 1024
@@ -48,7 +48,7 @@ def read_csv(
 
     Args:
         delimiter: one character between cells.
-        encoding: a Python codec name; a byte order mark of UTF-8 may stand or not.
+        encoding: one of ``encodings.DECODERS``; a byte order mark of UTF-8 may stand or not.
         quote: character around cells that hold a delimiter or a line break, doubled inside;
             null where the sender never quotes and the character is text like any other.
         header_row: line of the header, counted from 1; lines above it are titles.
@@ -59,8 +59,8 @@ def read_csv(
     """
     try:
         headers, skip = _header(path, delimiter, encoding, quote, header_row)
-    except (UnicodeDecodeError, LookupError, csv.Error) as error:
-        raise ReaderError(_unreadable(encoding, error)) from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ReaderError(_unreadable(path, encoding, error)) from error
     table = Table(headers=headers, batches=iter(()))
     table.batches = _batches(path, table, skip, delimiter, encoding, quote)
     return table
@@ -71,8 +71,7 @@ def _header(
 ) -> tuple[list[str], int]:
     """Headers, and how many lines they and the titles above them take."""
     quoting = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
-    codec = "utf-8-sig" if _is_utf_8(encoding) else encoding
-    with path.open(encoding=codec, newline="") as stream:
+    with io.TextIOWrapper(utf8_stream(path, encoding), "utf-8", newline="") as stream:
         lines = _lines(stream)
         for _ in islice(lines, header_row - 1):
             pass
@@ -99,28 +98,13 @@ def _batches(
 ) -> Iterator[TextBatch]:
     next_row = 1
     try:
-        with _open(path, encoding) as stream:
+        with utf8_stream(path, encoding) as stream:
             rest = _skip(stream, skip)
             for block in _blocks(stream, rest, quote.encode() if quote else None):
                 batch, next_row = _batch(block, table, delimiter, quote, next_row)
                 yield batch
-    except (pa.ArrowInvalid, UnicodeDecodeError, LookupError) as error:
-        raise ReaderError(_unreadable(encoding, error)) from error
-
-
-def _open(path: Path, encoding: str) -> BinaryIO:
-    """The file as UTF-8."""
-    if _is_utf_8(encoding):
-        stream = path.open("rb")
-        if stream.read(len(BOM_UTF8)) != BOM_UTF8:
-            stream.seek(0)
-        return stream
-    recoded = pa.transcoding_input_stream(pa.OSFile(str(path)), encoding, "utf-8")
-    return io.BufferedReader(recoded)
-
-
-def _is_utf_8(encoding: str) -> bool:
-    return encoding.lower().replace("_", "-") in ("utf-8", "utf-8-sig")
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        raise ReaderError(_unreadable(path, encoding, error)) from error
 
 
 def _skip(stream: BinaryIO, lines: int) -> bytes:
@@ -264,9 +248,8 @@ def _refuse_swallowed_rows(
         )
 
 
-def _unreadable(encoding: str, error: Exception) -> str:
+def _unreadable(path: Path, encoding: str, error: Exception) -> str:
     reason = str(error).splitlines()[0]
-    return (
-        f"not readable as delimited text in {encoding}: {reason}; ask for the file in {encoding}, "
-        "or state the sender's encoding in the contract"
+    return undecodable(path, encoding) or (
+        f"not readable as delimited text: {reason}; ask for the file again"
     )
