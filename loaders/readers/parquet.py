@@ -48,8 +48,8 @@ def read_parquet(path: Path, limits: Limits) -> Table:
     """Open a Parquet file.
 
     Dates come as ISO, times of day with them unless they are midnight, decimals with all their
-    digits, floats as the shortest text that reads back as the same number (5.0 as 5), NaN as null, booleans
-    as 1 and 0.
+    digits, floats as the shortest text that reads back as the same number (5.0 as 5), NaN as
+    null, booleans as 1 and 0.
 
     Raises:
         ReaderError: damaged, encrypted, a nested or binary column, or a limit.
