@@ -48,7 +48,8 @@ def read_csv(
 
     Args:
         delimiter: one character between cells.
-        encoding: one of ``encodings.DECODERS``; a byte order mark of UTF-8 may stand or not.
+        encoding: one of `readers.encodings`, or any other that Python knows; a byte order mark of
+            UTF-8 may stand or not.
         quote: character around cells that hold a delimiter or a line break, doubled inside;
             null where the sender never quotes and the character is text like any other.
         header_row: line of the header, counted from 1; lines above it are titles.
@@ -103,7 +104,7 @@ def _batches(
             for block in _blocks(stream, rest, quote.encode() if quote else None):
                 batch, next_row = _batch(block, table, delimiter, quote, next_row)
                 yield batch
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+    except pa.ArrowInvalid as error:
         raise ReaderError(_unreadable(path, encoding, error)) from error
 
 
@@ -251,5 +252,5 @@ def _refuse_swallowed_rows(
 def _unreadable(path: Path, encoding: str, error: Exception) -> str:
     reason = str(error).splitlines()[0]
     return undecodable(path, encoding) or (
-        f"not readable as delimited text: {reason}; ask for the file again"
+        f"not readable as delimited text in {encoding}: {reason}; ask for the file again"
     )
