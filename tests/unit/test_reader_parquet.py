@@ -36,7 +36,7 @@ UTC = pa.timestamp("us", tz="UTC")
         (pa.array(["x", None, "y"]).dictionary_encode(), ["x", None, "y"]),
         (pa.array([2**63 - 1, -1, None]), ["9223372036854775807", "-1", None]),
         (pa.array([2**64 - 1, 0, None], pa.uint64()), ["18446744073709551615", "0", None]),
-        (pa.array([0.1, float("nan"), 2.0]), ["0.1", None, "2.0"]),
+        (pa.array([0.1, float("nan"), 2.0]), ["0.1", None, "2"]),
         (pa.array([0.1, 1.5, None], pa.float32()), ["0.1", "1.5", None]),
         (pa.array([True, False, None]), ["1", "0", None]),
         (
