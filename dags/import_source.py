@@ -68,7 +68,7 @@ def intake(dataset: Dataset) -> Any:
         period = due_or_skip(dataset.period_in(due["period"]))
         record = import_dataset(dataset.source, dataset.name, period, due["run_id"])
         if record.status == "missing":
-            wait_or_skip(record.reason)
+            wait_or_skip(record.reason, record.is_unreachable)
         return finish(record)
 
     return take()

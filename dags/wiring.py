@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import logging
 import os
 from collections.abc import Mapping
@@ -11,6 +12,8 @@ from zoneinfo import ZoneInfo
 
 from airflow.sdk import Asset, ExceptionRetryPolicy, RetryAction, RetryRule, get_current_context
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from loaders.settings import register_secret_source
 
 TIMEZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 #: First word of every dag_id.
@@ -36,6 +39,10 @@ log = logging.getLogger(__name__)
 
 class DeliveryMissing(Exception):
     """Nothing has arrived yet; a later try may find it."""
+
+
+class SourceUnreachable(ConnectionError):
+    """A source could not be asked; `RETRY_POLICY` knows it as trouble of the network."""
 
 
 #: Only what may be gone at the next try is tried again. Bad data stay bad, and a bug stays a bug.
@@ -139,20 +146,46 @@ def finish(record: Any) -> dict[str, Any]:
     return result
 
 
-def wait_or_skip(reason: str | None) -> NoReturn:
+def wait_or_skip(reason: str | None, is_unreachable: bool = False) -> NoReturn:
     """End the task of a dataset for which its source has sent nothing.
 
-    A scheduled run asks again for days; a run that a person started says so at once.
+    A scheduled run asks again for days, whatever the cause. A run that a person started says so at
+    once; a source that could not be reached is no silent one, so there the task is tried again
+    soon, and fails in the end.
 
     Raises:
-        DeliveryMissing: to be tried again.
+        DeliveryMissing: to be tried again after hours.
+        SourceUnreachable: to be tried again soon.
         AirflowSkipException: no more tries.
     """
     context = get_current_context()
     tries_left = context["ti"].try_number <= LATE_RETRIES
     if context["dag_run"].run_type == "scheduled" and tries_left:
         raise DeliveryMissing(reason)
+    if is_unreachable:
+        raise SourceUnreachable(reason)
     raise AirflowSkipException(f"missing: {reason}")
+
+
+def airflow_secret(name: str) -> str | None:
+    """A secret that a contract names, from the Airflow connection of that name; None without one.
+
+    A connector takes from it what it needs: ``url`` a database, ``username`` and ``password`` a
+    server; keys of the connection's Extra go first, such as ``private_key`` or ``token``.
+    """
+    from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        found = Connection.get(name)
+    except AirflowNotFoundException:
+        return None
+    parts = {"url": found.get_uri(), "username": found.login, "password": found.password}
+    given = {key: value for key, value in parts.items() if value}
+    return json.dumps(given | found.extra_dejson)
+
+
+register_secret_source(airflow_secret)
 
 
 def log_failure(context: Mapping[str, Any]) -> None:

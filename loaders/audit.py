@@ -127,7 +127,7 @@ def verify(connection: psycopg.Connection, expected_head: str | None = None) -> 
 
 
 def verify_receipts(connection: psycopg.Connection, landing: Path) -> list[Finding]:
-    """Compare every landed file with its receipt.
+    """Compare every landed file, and the corrections landed with it, with the receipt.
 
     A file that retention has purged, with its event, is no finding: the receipt and its hash stay.
     """
@@ -135,14 +135,18 @@ def verify_receipts(connection: psycopg.Connection, landing: Path) -> list[Findi
     query = """
         select
             r.batch_id,
-            r.landing_path,
-            r.sha256,
+            file.path,
+            file.sha256,
             exists (
                 select from audit.event as e
                 where e.kind = %s and e.payload ->> 'batch_id' = r.batch_id
             )
         from audit.receipt as r
-        order by r.landed_at, r.batch_id
+        cross join lateral (
+            values (r.landing_path, r.sha256), (r.corrections_path, r.corrections_sha256)
+        ) as file (path, sha256)
+        where file.path is not null
+        order by r.landed_at, r.batch_id, file.path
     """
     rows = connection.execute(query, (PURGE_EVENT,)).fetchall()
     for batch_id, landing_path, sha256, is_purged in rows:
@@ -177,6 +181,8 @@ def insert_receipt(
     code_version: str | None = None,
     run_id: str | None = None,
     control_totals: Mapping[str, Any] | None = None,
+    corrections_path: str | None = None,
+    corrections_sha256: str | None = None,
 ) -> bool:
     """Record a landed file and its event. False when this batch has its receipt already."""
     values = {
@@ -195,6 +201,8 @@ def insert_receipt(
         "code_version": code_version,
         "run_id": run_id,
         "control_totals": _jsonb(control_totals),
+        "corrections_path": corrections_path,
+        "corrections_sha256": corrections_sha256,
     }
     return insert_vouched(connection, RECEIPT_EVENT, values, on_conflict="do nothing")
 

@@ -8,10 +8,8 @@ others leave with their identifiers already replaced.
 from __future__ import annotations
 
 import datetime as dt
-import json
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 
@@ -24,7 +22,9 @@ from loaders.readers.base import ROW_NUMBER, SHEET, ReaderError, TextBatch
 from loaders.units import Refusal, UnitNames
 
 RULE_VERSION = 1
-ERROR, PARSED = "__error__", "__parsed__"
+#: What quarantine keeps of a cell.
+KEPT_CHARACTERS = 500
+ERROR, PARSED, ROW_DATA = "__error__", "__parsed__", "__row__"
 #: Rule id → (dimension, reason in Vietnamese, reason in English).
 CONTRACT_RULES = {
     "contract.row": (
@@ -80,12 +80,23 @@ class Conformer:
     def __init__(self, dataset: Dataset, period: str, key: bytes) -> None:
         self.dataset, self.period = dataset, period
         self._headers = {c.name: c.header(period) for c in dataset.loaded_columns}
+        # A header may feed an open and an identifier column: then its text is personal.
+        personal = {c.header(period) for c in dataset.columns if c.is_personal}
+        self._open_headers = {header for header in self._headers.values() if header} - personal
         self._units = {
             c.name: UnitNames(c.extension.unit_name, end_of(period))
             for c in dataset.loaded_columns
             if c.extension.unit_name
         }
         self._rules = {c.name: self._rules_of(c) for c in dataset.loaded_columns}
+        self._usual = self._values(values.usual)
+        self._careful = self._values(values.typed)
+        # One expression for each column: they are computed side by side.
+        self._broken = [
+            pl.any_horizontal(broken for broken, _ in rules).fill_null(False).alias(name)
+            for name, rules in self._rules.items()
+            if rules
+        ]
         self._protection = [self._protected(c, key) for c in dataset.loaded_columns]
         self._protection += [pl.col(ROW_NUMBER), pl.col(SHEET)]
         self._period_seen = False
@@ -105,33 +116,30 @@ class Conformer:
         frame = batch.frame
         if frame.height == 0:
             return Conformed(frame, findings, len(findings))
-        good, rest = self._split(frame, values.usual)
+        good, rest = self._split(frame, self._usual)
         self._check_period(good)
         frames = [good.select(self._protection)]
         if rest.height:
             # Few rows are not written in the usual way: only they are looked at with all care.
-            good, bad = self._split(rest, values.typed)
+            good, bad = self._split(rest, self._careful)
             self._check_period(good if good.height else bad)
             frames.append(good.select(self._protection))
             findings += self._findings(bad)
         return Conformed(pl.concat(frames), findings, frame.height + len(batch.broken))
 
     def _split(
-        self, frame: pl.DataFrame, typed: Callable[[Column, pl.Expr], pl.Expr]
+        self, frame: pl.DataFrame, parsed: list[pl.Expr]
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Rows that keep every rule, with their typed values, and the others likewise."""
-        columns = self.dataset.loaded_columns
-        checked = frame.with_columns(self._parsed(c, typed).alias(PARSED + c.name) for c in columns)
-        # One expression for each column: they are computed side by side.
-        faulty = checked.select(
-            pl.any_horizontal(broken for broken, _ in rules).fill_null(False).alias(name)
-            for name, rules in self._rules.items()
-            if rules
-        )
-        failing = faulty.select(pl.any_horizontal(pl.all())).to_series()
+        checked = frame.with_columns(parsed)
+        failing = checked.select(self._broken).select(pl.any_horizontal(pl.all())).to_series()
         if not failing.any():
             return checked, frame.clear()
         return checked.filter(~failing), checked.filter(failing)
+
+    def _values(self, typed: Callable[[Column, pl.Expr], pl.Expr]) -> list[pl.Expr]:
+        columns = self.dataset.loaded_columns
+        return [self._parsed(column, typed).alias(PARSED + column.name) for column in columns]
 
     def _cell(self, column: Column) -> pl.Expr:
         header = column.header(self.period)
@@ -226,55 +234,60 @@ class Conformer:
         self._period_seen = bool(stated.len())
 
     def _findings(self, bad: pl.DataFrame) -> list[Finding]:
+        """One finding for each failing cell, in order of rows and columns."""
+        if bad.height == 0:
+            return []
+        shown = pl.lit("{}")
+        if self._open_headers:
+            cells = [_kept(pl.col(header)) for header in sorted(self._open_headers)]
+            shown = pl.struct(cells).struct.json_encode()
+        bad = bad.with_columns(
+            *(self._error(c).alias(ERROR + c.name) for c in self.dataset.loaded_columns),
+            shown.alias(ROW_DATA),
+        )
         findings = []
-        open_headers = {
-            header: None
-            for c in self.dataset.loaded_columns
-            if not c.is_personal
-            and (header := self._headers[c.name]) is not None
-            # A header may feed an open and an identifier column: then its text is personal.
-            and not any(
-                o.is_personal and o.header(self.period) == header for o in self.dataset.columns
+        for column in self.dataset.loaded_columns:
+            rule = pl.col(ERROR + column.name)
+            cells = bad.filter(rule.is_not_null()).select(
+                ROW_NUMBER,
+                SHEET,
+                rule,
+                self._shown(column),
+                self._above(column),
+                _kept(self._shown(column)).alias("kept"),
+                ROW_DATA,
             )
-        }
-        errors = (self._error(c).alias(ERROR + c.name) for c in self.dataset.loaded_columns)
-        bad = bad.with_columns(errors)
-        for row in bad.iter_rows(named=True):
-            row_data = json.dumps({h: row[h] for h in open_headers}, ensure_ascii=False)
-            for column in self.dataset.loaded_columns:
-                rule = row[ERROR + column.name]
-                if rule is None:
-                    continue
-                header = self._headers[column.name]
-                reason_vi, reason_en = self._reasons(rule, column, row, open_headers)
+            for number, sheet, rule_id, value, above, kept, row_data in cells.iter_rows():
+                reasons = self._reasons(rule_id, column, value, above)
                 findings.append(
-                    Finding(
-                        row_number=row[ROW_NUMBER],
-                        sheet=row[SHEET],
-                        column=column.name,
-                        rule_id=rule,
-                        value=row[header] if header in open_headers else None,
-                        row_data=row_data,
-                        reason_vi=reason_vi,
-                        reason_en=reason_en,
-                    )
+                    Finding(number, sheet, column.name, rule_id, kept, row_data, *reasons)
                 )
-        return findings
+        return sorted(findings, key=lambda finding: finding.row_number)
+
+    def _shown(self, column: Column) -> pl.Expr:
+        """The cell, where it may be shown."""
+        header = self._headers[column.name]
+        cell = pl.col(header) if header in self._open_headers else pl.lit(None, pl.String)
+        return cell.alias("value")
+
+    def _above(self, column: Column) -> pl.Expr:
+        """The unit above that the contract names for a unit's name, where it may be shown."""
+        options = column.extension.unit_name
+        if options is None or options.within is None:
+            return pl.lit(None, pl.String).alias("above")
+        return self._shown(self.dataset.column(options.within)).alias("above")
 
     def _reasons(
-        self, rule: str, column: Column, row: dict[str, Any], open_headers: Container[str]
+        self, rule: str, column: Column, value: str | None, above: str | None
     ) -> tuple[str, str]:
         """The rule's sentences, or the cell's own where they may be shown."""
         _, reason_vi, reason_en = CONTRACT_RULES[rule]
         options = column.extension.unit_name
-        if rule == "contract.unit" and options:
+        if rule == "contract.unit" and options and value is not None:
             # The nearest names would tell what stands in a personal cell.
-            headers = [self._headers[column.name]]
-            if options.within:
-                headers.append(self.dataset.column(options.within).header(self.period))
-            if all(header is None or header in open_headers for header in headers):
-                cells = [row[header] if header else None for header in headers]
-                refusal = self._units[column.name].resolve(*cells)
+            within = self.dataset.column(options.within) if options.within else None
+            if within is None or self._headers[within.name] in {None, *self._open_headers}:
+                refusal = self._units[column.name].resolve(value, above)
                 assert isinstance(refusal, Refusal)
                 return refusal.reason_vi, refusal.reason_en
         return reason_vi, reason_en
@@ -287,3 +300,10 @@ class Conformer:
         if privacy.action == "pseudonym":
             value = pseudonym(value, key, privacy.domain or "")
         return value.alias(column.name)
+
+
+def _kept(text: pl.Expr) -> pl.Expr:
+    """A cell as quarantine keeps it: PostgreSQL takes no NUL, and nobody reads a megabyte."""
+    text = text.str.replace_all("\0", "␀", literal=True)
+    is_long = text.str.len_chars() > KEPT_CHARACTERS
+    return pl.when(is_long).then(text.str.head(KEPT_CHARACTERS) + "…").otherwise(text)

@@ -163,6 +163,8 @@ class Corrector:
                 self._check(correction, header, expect, row)
                 if correction.is_deletion:
                     deleted.append(place)
+                elif place in changes[header]:
+                    raise _error(f"line {correction.line}: the cell is corrected by another line")
                 else:
                     changes[header][place] = correction.value
         frame = frame.with_columns(
@@ -219,7 +221,7 @@ class Corrector:
             return
         shown = "(personal: not shown)"
         if header not in self._personal:
-            shown = f"expected {expect or '(empty)'!r}, found {found or '(empty)'!r}"
+            shown = f"(expected {expect or '(empty)'!r}, found {found or '(empty)'!r})"
         raise _error(
             f"line {correction.line}: {_place(correction)}, column {header!r}: another text than "
             f"the expected one {shown}; the file has changed: check the correction or take it out"

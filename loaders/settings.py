@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -37,6 +40,7 @@ class Settings(BaseSettings):
     inbox: Path | None = None
     landing: Path | None = None
     reports: Path | None = None
+    secrets_dir: Path | None = None
     database_url: SecretStr | None = None
     pseudonym_key: SecretStr | None = None
     bi_password: SecretStr | None = None
@@ -46,7 +50,14 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = "console"
 
     @field_validator(
-        "database_url", "pseudonym_key", "bi_password", "inbox", "landing", "reports", mode="before"
+        "database_url",
+        "pseudonym_key",
+        "bi_password",
+        "inbox",
+        "landing",
+        "reports",
+        "secrets_dir",
+        mode="before",
     )
     @classmethod
     def _empty_means_unset(cls, value: object) -> object:
@@ -101,3 +112,46 @@ class Settings(BaseSettings):
 def get_settings() -> Settings:
     """The settings of this process; `get_settings.cache_clear()` reads them again."""
     return Settings()
+
+
+def variable(name: str) -> str | None:
+    """A variable that contracts name, such as ``NQ42_SHARE``: from the environment, then `.env`."""
+    found = os.environ.get(name)
+    file = Settings.model_config.get("env_file")
+    if not found and isinstance(file, Path) and file.is_file():
+        found = dotenv_values(file).get(name)
+    return found or None
+
+
+#: Asked in turn for a secret that neither a variable nor a file holds.
+_secret_sources: list[Callable[[str], str | None]] = []
+
+
+def register_secret_source(source: Callable[[str], str | None]) -> None:
+    """Let something that `loaders` does not know, such as Airflow, hold secrets too."""
+    if source not in _secret_sources:
+        _secret_sources.append(source)
+
+
+def secret(name: str) -> SecretStr:
+    """The secret that a contract calls ``name``.
+
+    Looked for in the variable NQ42_SECRET_<NAME>, the file <NQ42_SECRETS_DIR>/<name>, and the
+    registered sources.
+
+    Raises:
+        SettingsError: it is nowhere.
+    """
+    key = f"NQ42_SECRET_{name.upper()}"
+    found = variable(key)
+    folder = get_settings().secrets_dir
+    if not found and folder is not None and (PROJECT_ROOT / folder.expanduser() / name).is_file():
+        found = (PROJECT_ROOT / folder.expanduser() / name).read_text(encoding="utf-8").strip()
+    for source in _secret_sources:
+        found = found or source(name)
+    if not found:
+        raise SettingsError(
+            f"the secret {name!r} is not set: put it into {key} or into the file {name} in the "
+            "folder NQ42_SECRETS_DIR"
+        )
+    return SecretStr(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from loaders.contracts.cells import fold
 
@@ -98,22 +99,19 @@ def pairs(name: str) -> frozenset[str]:
     return frozenset(letters[i : i + 2] for i in range(len(letters) - 1))
 
 
-def _words(name: str) -> list[str]:
-    """Words in lower case, each letter composed but for its tone."""
+@lru_cache(maxsize=4096)
+def _words(name: str) -> tuple[str, ...]:
+    """Words in lower case: letters with their breve, circumflex or horn, tone marks behind."""
     text = fold(name).lower().translate(_LOOKALIKES)
-    return [_tones_apart(word) for word in _WORD.findall(text)]
+    return tuple("".join(map(_letter_and_tone, word)) for word in _WORD.findall(text))
 
 
-def _tones_apart(word: str) -> str:
-    return "".join(
-        part for letter in word for part in _letter_and_tone(unicodedata.normalize("NFD", letter))
-    )
-
-
-def _letter_and_tone(decomposed: str) -> tuple[str, str]:
+@lru_cache(maxsize=4096)
+def _letter_and_tone(letter: str) -> str:
+    decomposed = unicodedata.normalize("NFD", letter)
     tone = "".join(mark for mark in decomposed if mark in _TONES)
     rest = "".join(mark for mark in decomposed if mark not in _TONES)
-    return unicodedata.normalize("NFC", rest), tone
+    return unicodedata.normalize("NFC", rest) + tone
 
 
 def _toneless(word: str) -> str:
@@ -122,7 +120,12 @@ def _toneless(word: str) -> str:
 
 def _unmarked(word: str) -> str:
     """No breve, circumflex or horn; đ is a letter of its own and stays."""
-    return "".join(unicodedata.normalize("NFD", letter)[0] for letter in word)
+    return "".join(map(_base, word))
+
+
+@lru_cache(maxsize=4096)
+def _base(letter: str) -> str:
+    return unicodedata.normalize("NFD", letter)[0]
 
 
 def _syllable(word: str) -> str:

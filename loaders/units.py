@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -59,20 +59,27 @@ class Unit:
 class _Register:
     units: dict[str, Unit]
     successors: dict[str, list[str]]
+    predecessors: dict[str, list[str]]
 
     def became(self, unit: Unit, day: dt.date) -> list[Unit]:
         """The units of the day that took over a unit which had ended by then."""
+        return [u for u in self._walk(unit, self.successors) if u.is_valid(day)]
+
+    def is_inside(self, unit: Unit, above: Unit) -> bool:
+        """True where the unit above holds the unit, or held one that it was made of."""
+        if unit.parent_code == above.code:
+            return True
+        parts = self._walk(unit, self.predecessors)
+        return any(above.code in (part.code, part.parent_code) for part in parts)
+
+    def _walk(self, unit: Unit, steps: dict[str, list[str]]) -> list[Unit]:
         found: dict[str, Unit] = {}
-        seen, coming = {unit.id}, list(self.successors.get(unit.id, ()))
+        coming = list(steps.get(unit.id, ()))
         while coming:
-            next_id = coming.pop(0)
-            if next_id in seen:
-                continue
-            seen.add(next_id)
-            if self.units[next_id].is_valid(day):
-                found[next_id] = self.units[next_id]
-            else:
-                coming += self.successors.get(next_id, ())
+            unit_id = coming.pop(0)
+            if unit_id not in found and unit_id != unit.id:
+                found[unit_id] = self.units[unit_id]
+                coming += steps.get(unit_id, ())
         return list(found.values())
 
 
@@ -82,7 +89,8 @@ class _Index:
 
     exact: dict[str, list[Unit]] = field(default_factory=lambda: defaultdict(list))
     highland: dict[str, list[Unit]] = field(default_factory=lambda: defaultdict(list))
-    pairs: dict[str, list[Unit]] = field(default_factory=lambda: defaultdict(list))
+    pairs: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    sizes: dict[str, int] = field(default_factory=dict)
     codes: dict[str, Unit] = field(default_factory=dict)
 
     def add(self, unit: Unit) -> None:
@@ -90,8 +98,10 @@ class _Index:
             self.exact[spelling.key(name)].append(unit)
             if spelling.is_highland(name):
                 self.highland[spelling.bare_key(name)].append(unit)
-        for pair in spelling.pairs(unit.name):
-            self.pairs[pair].append(unit)
+        pairs = spelling.pairs(unit.name)
+        for pair in pairs:
+            self.pairs[pair].append(unit.id)
+        self.sizes[unit.id] = len(pairs)
         self.codes[unit.code] = unit
 
     def named(self, name: str) -> list[Unit]:
@@ -100,23 +110,19 @@ class _Index:
 
     def near(self, name: str) -> list[Unit]:
         wanted = spelling.pairs(name)
-        common: dict[str, int] = defaultdict(int)
-        units: dict[str, Unit] = {}
-        for pair in wanted:
-            for unit in self.pairs.get(pair, ()):
-                common[unit.id] += 1
-                units[unit.id] = unit
+        common = Counter(unit_id for pair in wanted for unit_id in self.pairs.get(pair, ()))
         scores = {
-            key: 2 * count / (len(wanted) + len(spelling.pairs(units[key].name)))
-            for key, count in common.items()
+            unit_id: 2 * count / (len(wanted) + self.sizes[unit_id])
+            for unit_id, count in common.items()
         }
-        best = sorted((-score, key) for key, score in scores.items() if score >= NEAR)
-        return [units[key] for _, key in best[:SHOWN]]
+        best = sorted((-score, unit_id) for unit_id, score in scores.items() if score >= NEAR)
+        return [_register().units[unit_id] for _, unit_id in best[:SHOWN]]
 
 
 @lru_cache(maxsize=1)
 def _register() -> _Register:
-    units, successors, aliases = {}, defaultdict(list), defaultdict(list)
+    units: dict[str, Unit] = {}
+    aliases, successors, predecessors = (defaultdict(list) for _ in range(3))
     for row in _rows(ALIASES):
         aliases[row["unit_id"]].append(row["name_vi"])
     for row in _rows(SEEDS_DIR / "geo_unit.csv"):
@@ -134,7 +140,8 @@ def _register() -> _Register:
         )
     for row in _rows(SEEDS_DIR / "geo_crosswalk.csv"):
         successors[row["old_unit_id"]].append(row["new_unit_id"])
-    return _Register(units, dict(successors))
+        predecessors[row["new_unit_id"]].append(row["old_unit_id"])
+    return _Register(units, dict(successors), dict(predecessors))
 
 
 def _rows(path: Path) -> Iterable[dict[str, str]]:
@@ -165,8 +172,11 @@ class UnitNames:
     def __init__(self, options: UnitName, day: dt.date) -> None:
         self.options, self.day = options, day
         self._names = _index(options.level, day)
-        above = ABOVE.get(options.level)
-        self._above = _index(above, day) if above else _Index()
+        level = ABOVE.get(options.level)
+        self._above = [(level, _index(level, day))] if level else []
+        if level == "district" and not _index(level, day).codes:
+            # Lists go on naming the district that was: it must have held a part of the commune.
+            self._above = [("province", _index("province", day)), (level, _index(level, None))]
 
     def codes(self, name: pl.Expr, within: pl.Expr | None = None) -> pl.Expr:
         """The code of each name, null where there is none; each distinct name is resolved once."""
@@ -194,7 +204,7 @@ class UnitNames:
         if isinstance(upper, Refusal):
             return upper
         if upper is not None:
-            inside = [unit for unit in found if unit.parent_code == upper.code]
+            inside = [unit for unit in found if _register().is_inside(unit, upper)]
             if not inside:
                 return _refusal(
                     f"không có tên này ở {_label(upper)}; có ở nơi khác: {_labels(found)}",
@@ -221,18 +231,19 @@ class UnitNames:
         return found[0].code
 
     def _upper(self, within: str | None) -> Unit | Refusal | None:
-        """The unit above; None where none is stated or none of that level exists on the day."""
-        if within is None or not self._above.codes:
+        """The unit above, by name or code; None where none is stated."""
+        if within is None or not self._above:
             return None
-        code = within.strip()
-        if code in self._above.codes:
-            return self._above.codes[code]
-        kind, name, _ = spelling.split(within, ABOVE[self.options.level])
-        named = self._above.named(name)
-        found = [unit for unit in named if kind in (None, unit.kind)] or named
-        if len(found) == 1:
-            return found[0]
-        near = found or self._above.near(name)
+        near: list[Unit] = []
+        for level, index in self._above:
+            if within.strip() in index.codes:
+                return index.codes[within.strip()]
+            kind, name, _ = spelling.split(within, level)
+            named = index.named(name)
+            found = [unit for unit in named if kind in (None, unit.kind)]
+            if len(found) == 1:
+                return found[0]
+            near += named or index.near(name)
         return _refusal(
             f"không tìm thấy đơn vị cấp trên ngày {_vi(self.day)}; gần nhất: {_labels(near)}",
             f"the unit above is not found on {self.day}; nearest: {_labels(near)}",

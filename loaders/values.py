@@ -34,7 +34,7 @@ def usual(column: Column, text: pl.Expr) -> pl.Expr:
     options = column.extension
     if column.logical_type == "date" and options.formats:
         date = _parsed(date_forms(options)[0], options, text)
-        return date.dt.truncate("1mo") if options.privacy.action == "truncate_month" else date
+        return date.dt.month_start() if options.privacy.action == "truncate_month" else date
     is_plain = bool(column.enum or (column.pattern and _PLAIN.fullmatch(column.pattern)))
     if column.logical_type == "string" and is_plain and not options.codes:
         return text
@@ -97,13 +97,14 @@ def _folded(cells: pl.Series) -> pl.Series:
 def _number(options: CellOptions, text: pl.Expr, *, integer: bool) -> pl.Expr:
     """Digits with an optional sign and point; the marks that were declared are taken out."""
     mark = {".": r"\.", ",": ",", " ": _GROUP_SPACES, None: None}[options.thousands]
-    whole = "[0-9]{1,18}" if integer else "[0-9]+"
+    # PostgreSQL's numeric has an end too, and raises there: no figure has a hundred digits.
+    whole = "[0-9]{1,18}" if integer else "[0-9]{1,100}"
     if mark:
-        groups = "{1,5}" if integer else "+"
+        groups = "{1,5}" if integer else "{1,33}"
         # No number starts with a group of zeros: 0.125 is no thousand.
         whole = f"(?:{whole}|[1-9][0-9]{{0,2}}(?:{mark}[0-9]{{3}}){groups})"
     decimals = "".join(options.decimals)
-    fraction = "" if integer else rf"(?:[{decimals}][0-9]+)?(?:[eE][+-]?[0-9]{{1,3}})?"
+    fraction = "" if integer else rf"(?:[{decimals}][0-9]{{1,100}})?(?:[eE][+-]?[0-9]{{1,2}})?"
     percent = r"\s*%" if options.unit == "percent" else ""
     body = whole + fraction + percent
     pattern = f"[+-]?{body}"
@@ -131,7 +132,7 @@ def _date(column: Column, text: pl.Expr) -> pl.Expr:
         dates.append(_serial(text))
     date = pl.coalesce(dates)
     if options.privacy.action == "truncate_month":
-        date = date.dt.truncate("1mo")
+        date = date.dt.month_start()
     return date
 
 

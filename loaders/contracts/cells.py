@@ -150,9 +150,13 @@ def _date_form(form: str, precision: Precision) -> DateForm:
             guard += re.escape(part)
             continue
         joined = any(other == "00" or other in DIRECTIVES for other in (before, after))
-        exact = joined or part in ("%Y", "%y")
-        group = f"[0-9]{{{digits}}}" if exact else "[0-9]{1,2}"
-        guard += f"({group})" if part == "%y" else group
+        if part in ("%d", "%m"):
+            # "00" is an unknown part, which has a form of its own.
+            guard += f"(?:0{'' if joined else '?'}[1-9]|[1-9][0-9])"
+        elif part == "%y":
+            guard += "([0-9]{2})"
+        else:
+            guard += f"[0-9]{{{digits}}}" if joined or digits == 4 else "[0-9]{1,2}"
     lead, head = "", ""
     for directive in ("%d", "%m"):
         if directive not in parts:
@@ -199,7 +203,7 @@ def cell_problems(
         yield texts[1], f"does not go with {texts[0]!r}: both say what is loaded"
     if texts and action != "keep":
         yield texts[0], f"does not go with privacy action {action!r}"
-    if options.thousands and options.thousands in options.decimals:
+    if logical_type == "number" and options.thousands in options.decimals:
         mark = options.thousands
         yield "thousands", f"{mark!r} is the decimal mark too; declare the other one as 'decimal'"
     yield from _date_problems(options, logical_type)

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from open_data_contract_standard.model import OpenDataContractStandard, SchemaObject, SchemaProperty
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from loaders.contracts.cells import NUMBER_CELL_READERS, CellOptions, cell_problems
 from loaders.contracts.cells import Strict as _Strict
@@ -301,28 +301,46 @@ def _check_known(document: Any, parsed: Any, file: str, key: str) -> None:
             _check_known(value, found, file, f"{key}.{label}" if label else key)
 
 
-def _check_options(
+@cache
+def _option_types(function: Callable[..., Any]) -> dict[str, tuple[TypeAdapter[Any], bool]]:
+    """Type of each option of a connector or reader, and whether it must be given."""
+    parameters = inspect.signature(function, eval_str=True).parameters.values()
+    return {
+        p.name: (TypeAdapter(p.annotation), p.default is inspect.Parameter.empty)
+        for p in parameters
+        if p.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+
+
+def check_options(
     named: Named, registry: dict[str, Callable[..., Any]], file: str, key: str
-) -> None:
-    """Options are held against the signature of the function that will receive them."""
+) -> Named:
+    """Options held against the signature of the function that will receive them, as its types.
+
+    Raises:
+        ContractError: unknown function or option, one is missing, or a value is not of its type.
+    """
     function = registry.get(named.name)
     if function is None:
         known = ", ".join(sorted(registry))
         raise ContractError(file, f"{key}.name", f"unknown {named.name!r}; known: {known}")
-    parameters = {
-        name: parameter
-        for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    }
-    for option in named.options:
-        if option not in parameters:
-            known = ", ".join(parameters) or "none"
-            raise ContractError(
-                file, f"{key}.options.{option}", f"{named.name} has no such option; known: {known}"
-            )
-    for name, parameter in parameters.items():
-        if parameter.default is inspect.Parameter.empty and name not in named.options:
+    types = _option_types(function)
+    checked = {}
+    for option, value in named.options.items():
+        where = f"{key}.options.{option}"
+        if option not in types:
+            known = ", ".join(types) or "none"
+            raise ContractError(file, where, f"{named.name} has no such option; known: {known}")
+        try:
+            checked[option] = types[option][0].validate_python(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            inner = ".".join([where, *map(str, first["loc"])])
+            raise ContractError(file, inner, first["msg"]) from error
+    for name, (_, is_needed) in types.items():
+        if is_needed and name not in named.options:
             raise ContractError(file, f"{key}.options.{name}", f"{named.name} needs this option")
+    return named.model_copy(update={"options": checked})
 
 
 def _column(prop: SchemaProperty, file: str, key: str) -> Column:
@@ -400,8 +418,9 @@ def _dataset(schema: SchemaObject, source: str, version: str, digest: str, file:
 
     key = f"schema.{schema.name}"
     extension: DatasetExtension = _extension(DatasetExtension, schema, file, key)
-    _check_options(extension.connector, CONNECTORS, file, f"{key}.connector")
-    _check_options(extension.reader, READERS, file, f"{key}.reader")
+    connector = check_options(extension.connector, CONNECTORS, file, f"{key}.connector")
+    reader = check_options(extension.reader, READERS, file, f"{key}.reader")
+    extension = extension.model_copy(update={"connector": connector, "reader": reader})
     if schema.physicalName != f"{source}__{schema.name}":
         raise ContractError(file, f"{key}.physicalName", f"must be {source}__{schema.name}")
     columns = tuple(_column(p, file, f"{key}.{p.name}") for p in schema.properties or [])
@@ -413,6 +432,11 @@ def _dataset(schema: SchemaObject, source: str, version: str, digest: str, file:
         value = getattr(extension, reference)
         if value is not None and value not in names:
             raise ContractError(file, f"{key}.{reference}", f"no column {value!r}")
+    # The mark stays in the audit trail, and is the one value that a connector reads out of rows.
+    mark = connector.options.get("mark_column")
+    if mark and any(c.is_personal for c in columns if c.extension.header == mark):
+        reason = f"{mark!r} is personal; the mark is kept for good and must be of class 'open'"
+        raise ContractError(file, f"{key}.connector.options.mark_column", reason)
     for column in columns:
         citizen = column.extension.citizen_number
         for reference in (citizen.sex_column, citizen.birth_column) if citizen else ():

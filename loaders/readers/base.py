@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -92,12 +93,27 @@ def clean(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def header_text(cell: str) -> str:
+    """A header as contracts write it: NFC, single spaces, nothing invisible."""
+    visible = "".join(letter for letter in cell if unicodedata.category(letter) != "Cf")
+    return " ".join(unicodedata.normalize("NFC", visible).split())
+
+
 def check_headers(found: Sequence[str], expected: Sequence[str]) -> None:
     """Refuse a file whose columns are not those of its contract.
+
+    What was found is shown only where it surely is a header: a file without one has a row of data
+    in its place, and that may be a person's.
 
     Raises:
         ReaderError: with both lists and, for every missing column, the closest one found.
     """
+    if not _is_header(found, expected):
+        raise ReaderError(
+            f"no column of the contract stands where its header should: needed {list(expected)}, "
+            f"found {len(found)} other cells (not shown: they may be data); ask for a corrected "
+            "file, or add the new layout with its first month to the contract"
+        )
     missing = [header for header in expected if header not in found]
     unknown = [header for header in found if header not in expected]
     doubled = sorted({header for header in found if found.count(header) > 1})
@@ -115,3 +131,13 @@ def check_headers(found: Sequence[str], expected: Sequence[str]) -> None:
         f"the header does not match the contract: missing {missing}, unknown {unknown}{hint}; "
         "ask for a corrected file, or add the new layout with its first month to the contract"
     )
+
+
+def _is_header(found: Sequence[str], expected: Sequence[str]) -> bool:
+    """True where a column of the contract is there, or several in one cell: a wrong delimiter."""
+    known, cells = [[_letters(text) for text in texts] for texts in (expected, found)]
+    return any(cell in known or sum(name in cell for name in known) > 1 for cell in cells)
+
+
+def _letters(text: str) -> str:
+    return header_text(text).casefold().replace(" ", "")

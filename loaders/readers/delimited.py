@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import re
-from codecs import BOM_UTF8
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 import polars as pl
 import pyarrow as pa
@@ -23,10 +23,16 @@ from loaders.readers.base import (
     Table,
     TextBatch,
     clean,
+    header_text,
 )
+from loaders.readers.encodings import undecodable, utf8_stream
 
 BLOCK_BYTES = 4 * 1024 * 1024
 ROW_BYTES = 32 * 1024 * 1024
+#: The longest line up to the header.
+LINE_CHARACTERS = 1024 * 1024
+LINE_END = re.compile(rb"\r\n|\n|\r")
+EMPTY = "empty rows"
 
 
 def read_csv(
@@ -42,7 +48,8 @@ def read_csv(
 
     Args:
         delimiter: one character between cells.
-        encoding: a Python codec name; ``utf-8-sig`` for files with a byte order mark.
+        encoding: one of `readers.encodings`, or any other that Python knows; a byte order mark of
+            UTF-8 may stand or not.
         quote: character around cells that hold a delimiter or a line break, doubled inside;
             null where the sender never quotes and the character is text like any other.
         header_row: line of the header, counted from 1; lines above it are titles.
@@ -53,8 +60,8 @@ def read_csv(
     """
     try:
         headers, skip = _header(path, delimiter, encoding, quote, header_row)
-    except (UnicodeDecodeError, LookupError, csv.Error) as error:
-        raise ReaderError(_unreadable(encoding, error)) from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ReaderError(_unreadable(path, encoding, error)) from error
     table = Table(headers=headers, batches=iter(()))
     table.batches = _batches(path, table, skip, delimiter, encoding, quote)
     return table
@@ -65,18 +72,26 @@ def _header(
 ) -> tuple[list[str], int]:
     """Headers, and how many lines they and the titles above them take."""
     quoting = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
-    with path.open(encoding=encoding, newline="") as stream:
-        for _ in range(header_row - 1):
-            stream.readline()
-        reader = csv.reader(stream, delimiter=delimiter, quotechar=quote, quoting=quoting)
+    with io.TextIOWrapper(utf8_stream(path, encoding), "utf-8", newline="") as stream:
+        lines = _lines(stream)
+        for _ in islice(lines, header_row - 1):
+            pass
+        reader = csv.reader(lines, delimiter=delimiter, quotechar=quote, quoting=quoting)
         first = next(reader, None)
     if not first:
         raise ReaderError("the file has no header row; ask for the file again")
-    headers = [" ".join(cell.split()) for cell in first]
-    if len(set(headers)) < len(headers):
-        doubled = sorted({header for header in headers if headers.count(header) > 1})
-        raise ReaderError(f"columns stand twice in the header: {doubled}; ask for a corrected file")
-    return headers, header_row - 1 + reader.line_num
+    return [header_text(cell) for cell in first], header_row - 1 + reader.line_num
+
+
+def _lines(stream: TextIO) -> Iterator[str]:
+    """Lines up to the header; none of them may fill the memory."""
+    while line := stream.readline(LINE_CHARACTERS):
+        if len(line) == LINE_CHARACTERS:
+            raise ReaderError(
+                f"a line of more than {LINE_CHARACTERS} characters stands where the header should: "
+                "this is no delimited text; ask for the file again"
+            )
+        yield line
 
 
 def _batches(
@@ -84,31 +99,30 @@ def _batches(
 ) -> Iterator[TextBatch]:
     next_row = 1
     try:
-        with _open(path, encoding) as stream:
-            for _ in range(skip):
-                stream.readline()
-            for block in _blocks(stream, quote.encode() if quote else None):
+        with utf8_stream(path, encoding) as stream:
+            rest = _skip(stream, skip)
+            for block in _blocks(stream, rest, quote.encode() if quote else None):
                 batch, next_row = _batch(block, table, delimiter, quote, next_row)
                 yield batch
-    except (pa.ArrowInvalid, UnicodeDecodeError, LookupError) as error:
-        raise ReaderError(_unreadable(encoding, error)) from error
+    except pa.ArrowInvalid as error:
+        raise ReaderError(_unreadable(path, encoding, error)) from error
 
 
-def _open(path: Path, encoding: str) -> BinaryIO:
-    """The file as UTF-8."""
-    codec = encoding.lower().replace("_", "-")
-    if codec in ("utf-8", "utf-8-sig"):
-        stream = path.open("rb")
-        if codec == "utf-8-sig" and stream.read(len(BOM_UTF8)) != BOM_UTF8:
-            stream.seek(0)
-        return stream
-    recoded = pa.transcoding_input_stream(pa.OSFile(str(path)), encoding, "utf-8")
-    return io.BufferedReader(recoded)
+def _skip(stream: BinaryIO, lines: int) -> bytes:
+    """Read over the first lines, whatever ends them; what was read of the next ones."""
+    data, is_end = b"", False
+    while not is_end:
+        block = stream.read(BLOCK_BYTES)
+        data, is_end = data + block, not block
+        ends = [found.end() for found in islice(LINE_END.finditer(data), lines)]
+        # A CR that ends the block may be half of a line end.
+        if len(ends) == lines and ends[-1] < len(data):
+            return data[ends[-1] :]
+    return b""
 
 
-def _blocks(stream: BinaryIO, quote: bytes | None) -> Iterator[bytes]:
+def _blocks(stream: BinaryIO, rest: bytes, quote: bytes | None) -> Iterator[bytes]:
     """The rows in blocks of whole rows, so that no more than one block lies in memory."""
-    rest = b""
     while block := stream.read(BLOCK_BYTES):
         rest += block
         end = _end_of_rows(rest, quote)
@@ -151,12 +165,17 @@ def _batch(
     wanted = [header for header in table.headers if table.is_wanted(header)]
     frame, broken = _parse(block, table.headers, wanted, delimiter, quote)
     height = frame.height + len(broken)
-    if quote and block.count(b"\n") > height:
+    if quote and (block.count(b"\n") or block.count(b"\r")) > height:
         _refuse_swallowed_rows(block, table.headers, delimiter, quote, next_row)
     numbers = pl.int_range(next_row, next_row + height, eager=True)
     if broken:
         numbers = numbers.filter(~numbers.is_in([next_row - 1 + row.number for row in broken]))
-    frame = clean(frame).with_columns(numbers.alias(ROW_NUMBER), pl.lit("").alias(SHEET))
+    frame = clean(frame)
+    is_filled = _filled(frame, block, table, delimiter, quote)
+    frame = frame.with_columns(numbers.alias(ROW_NUMBER), pl.lit("").alias(SHEET))
+    if is_filled is not None:
+        table.set_aside[EMPTY] += frame.height - is_filled.sum()
+        frame = frame.filter(is_filled)
     reasons = tuple(
         BrokenRow(
             next_row - 1 + row.number,
@@ -199,14 +218,27 @@ def _parse(
     return pl.DataFrame(pl.from_arrow(cells)), broken
 
 
+def _filled(
+    frame: pl.DataFrame, block: bytes, table: Table, delimiter: str, quote: str | None
+) -> pl.Series | None:
+    """Which rows have any cell, in whatever column; None when there is nothing to look for."""
+    if frame.width == 0 or frame.height == 0 or 0 in frame.null_count().row(0):
+        return None
+    if frame.select(pl.all_horizontal(pl.all().is_null()).any()).item():
+        # The cells that nobody asked for tell an empty line from a poor record.
+        frame = clean(_parse(block, table.headers, table.headers, delimiter, quote)[0])
+        return frame.select(pl.any_horizontal(pl.all().is_not_null())).to_series()
+    return None
+
+
 def _refuse_swallowed_rows(
     block: bytes, headers: list[str], delimiter: str, quote: str, next_row: int
 ) -> None:
     """A stray quote makes one cell of all rows up to the next one; nothing else would notice."""
     frame, _ = _parse(block, headers, headers, delimiter, quote)
-    a_row = re.escape(delimiter).join(["[^\n]*"] * len(headers))
+    a_row = re.escape(delimiter).join([r"[^\r\n]*"] * len(headers))
     swallowed = frame.select(
-        pl.any_horizontal(pl.all().str.contains(f"\n{a_row}(\n|$)")).fill_null(False)
+        pl.any_horizontal(pl.all().str.contains(rf"[\r\n]{a_row}([\r\n]|$)")).fill_null(False)
     ).to_series()
     if swallowed.any():
         row = next_row + (swallowed.arg_max() or 0)
@@ -217,6 +249,8 @@ def _refuse_swallowed_rows(
         )
 
 
-def _unreadable(encoding: str, error: Exception) -> str:
+def _unreadable(path: Path, encoding: str, error: Exception) -> str:
     reason = str(error).splitlines()[0]
-    return f"not readable as delimited text in {encoding}: {reason}; ask for the file again"
+    return undecodable(path, encoding) or (
+        f"not readable as delimited text in {encoding}: {reason}; ask for the file again"
+    )

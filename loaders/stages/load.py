@@ -17,6 +17,7 @@ from loaders import audit
 from loaders.conform import CONTRACT_RULES, RULE_VERSION, Conformer, Finding
 from loaders.contracts.derive import column_list, table_columns
 from loaders.contracts.model import LINEAGE_COLUMNS, Dataset, get_dataset
+from loaders.corrections import Correction, Corrector, read_corrections
 from loaders.log import get_logger, log_context
 from loaders.postgres.binary_copy import BinaryCopy
 from loaders.postgres.database import Role, connect
@@ -39,6 +40,7 @@ class Batch:
     file_name: str
     data_label: str
     control_totals: dict[str, Any]
+    corrections_path: str | None = None
 
     @property
     def constants(self) -> dict[str, str]:
@@ -67,12 +69,12 @@ def read_batch(connection: psycopg.Connection, batch_id: str) -> Batch:
     """
     row = connection.execute(
         "select source, dataset, period, sha256, landing_path, file_name, data_label,"
-        " control_totals from audit.receipt where batch_id = %s",
+        " control_totals, corrections_path from audit.receipt where batch_id = %s",
         (batch_id,),
     ).fetchone()
     if row is None:
         raise KeyError(f"no receipt for batch {batch_id}: land the file first")
-    return Batch(batch_id, get_dataset(row[0], row[1]), *row[2:7], row[7] or {})
+    return Batch(batch_id, get_dataset(row[0], row[1]), *row[2:7], row[7] or {}, row[8])
 
 
 def is_accepted(connection: psycopg.Connection, batch: Batch) -> bool:
@@ -147,9 +149,18 @@ def _open(batch: Batch) -> Table:
             f"the title states {table.stated_period}, the delivery is for {batch.period}; "
             f"ask for the file of {batch.period}"
         )
-    loaded = {column.header(batch.period) for column in batch.dataset.loaded_columns}
-    table.wanted = frozenset(header for header in loaded if header)
+    if batch.corrections_path is None:
+        loaded = {column.header(batch.period) for column in batch.dataset.loaded_columns}
+        table.wanted = frozenset(header for header in loaded if header)
     return table
+
+
+def _corrector(batch: Batch) -> Corrector:
+    corrections: list[Correction] = []
+    if batch.corrections_path is not None:
+        content = (get_settings().landing / batch.corrections_path).read_bytes()
+        corrections = read_corrections(content)
+    return Corrector(corrections, batch.dataset, batch.period)
 
 
 def _fill_stage(
@@ -162,13 +173,14 @@ def _fill_stage(
     columns = {n: t for n, t in table_columns(batch.dataset).items() if n not in batch.constants}
     _create_stage(connection, stage, columns)
     clear_quarantine(connection, batch)
+    corrector = _corrector(batch)
     conformer = Conformer(batch.dataset, batch.period, key)
     staged = read = 0
     findings: list[Finding] = []
     bad_rows: set[int] = set()
     with connection.cursor() as cursor, _sender(cursor, stage, columns) as send:
         for text in _ahead(table.batches):
-            conformed = conformer.conform(text)
+            conformed = conformer.conform(TextBatch(corrector.apply(text.frame), text.broken))
             read += conformed.rows_read
             staged += conformed.frame.height
             if read > limits.max_rows:
@@ -182,10 +194,12 @@ def _fill_stage(
                 send(conformed.frame)
     _add_constants(connection, batch, stage)
     write_quarantine(connection, batch, (_contract_row(finding) for finding in findings))
-    _check_totals(batch, table, read)
+    corrector.finish()
+    set_aside = table.set_aside + corrector.set_aside
+    _check_totals(batch, table, read + corrector.set_aside.total())
     if read != staged + len(bad_rows):
         raise AssertionError(f"{read} rows read, {staged} staged, {len(bad_rows)} quarantined")
-    return staged, len(bad_rows), dict(table.set_aside)
+    return staged, len(bad_rows), dict(set_aside)
 
 
 def _create_stage(
@@ -221,7 +235,7 @@ def _sender(
 
         def write(frame: pl.DataFrame) -> None:
             if binary is None:
-                stream.write(frame.select(columns).write_csv(include_header=False).encode())
+                stream.write(frame.select(list(columns)).write_csv(include_header=False).encode())
                 return
             for block in binary.rows(frame):
                 stream.write(block)

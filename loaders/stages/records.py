@@ -29,7 +29,10 @@ def _json_value(value: object) -> object:
 
 @dataclass(frozen=True)
 class LandResult(Record):
-    """`land`: a file was stored unchanged, was there already, is missing, or was refused."""
+    """`land`: a file was stored unchanged, was there already, is missing, or was refused.
+
+    ``is_unreachable``: missing because its source could not be asked, or not to the end.
+    """
 
     batch_id: str | None
     source: str
@@ -41,6 +44,7 @@ class LandResult(Record):
     sha256: str | None = None
     size_bytes: int | None = None
     data_label: Literal["real", "sample"] | None = None
+    is_unreachable: bool = False
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from tests.dags.conftest import read_dags
 CONTRACTS = load_contracts()
 DATASETS = [dataset for contract in CONTRACTS for dataset in contract.datasets]
 #: Slow to import, or connecting to something: only tasks may import these.
-HEAVY = {"dbt", "great_expectations", "pandas"}
+HEAVY = {"asyncssh", "boto3", "dbt", "great_expectations", "pandas"}
 DAG_IDS = {
     *(f"import_{contract.source}" for contract in CONTRACTS),
     "build_and_publish",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
-from loaders.connectors import CONNECTORS
+from loaders.connectors import Order
 from loaders.contracts.model import load_contracts
 from loaders.readers import READERS
 
@@ -29,11 +29,12 @@ def identifiers(inbox: Path, months: tuple[str, ...]) -> tuple[set[str], set[str
             columns = [c for c in dataset.columns if c.classification == "identifier"]
             for period in filter(None, map(dataset.period_in, months)) if columns else ():
                 connector, reader = dataset.extension.connector, dataset.extension.reader
-                fetch = CONNECTORS[connector.name]
-                delivery = fetch(inbox, dataset.source, period, **connector.options)
-                if delivery is None:
+                order = Order(dataset.source, dataset.name, period, inbox, max_bytes=0)
+                path = order.folder / order.fill(connector.options["pattern"])
+                if not path.is_file():
                     continue
-                for batch in READERS[reader.name](delivery.path, **reader.options).batches:
+                limits = dataset.extension.limits
+                for batch in READERS[reader.name](path, limits, **reader.options).batches:
                     for column in columns:
                         values = batch.frame[column.header(period) or ""].drop_nulls().to_list()
                         if column.name == "full_name":

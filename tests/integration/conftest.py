@@ -11,6 +11,7 @@ from psycopg import sql
 from loaders import audit
 from loaders.postgres.database import Role, connect
 from loaders.stages.publish import GATE_PASSED
+from tests.integration.landing import Landing
 
 VALUE = {
     "kpi_id": "poverty_rate",
@@ -103,3 +104,8 @@ def _columns(connection: Any, table: str) -> str:
 @pytest.fixture(name="make_candidate")
 def _make_candidate(warehouse: object) -> Callable[..., str]:
     return make_candidate
+
+
+@pytest.fixture
+def landing(warehouse: object, monkeypatch: pytest.MonkeyPatch) -> Landing:
+    return Landing(monkeypatch)

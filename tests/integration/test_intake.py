@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from loaders import audit
 from loaders.contracts.model import load_contracts
 from loaders.postgres.database import Role, connect
 from loaders.settings import SettingsError, get_settings
@@ -21,6 +22,7 @@ from loaders.stages.gate import ensure_raw_tables, gate_intake
 from loaders.stages.intake import import_dataset
 from loaders.stages.land import land, purge_expired
 from loaders.stages.load import load
+from loaders.stages.records import GateResult
 from tests.conftest import Warehouse
 
 SOURCE, DATASET = "social_insurance", "health_insurance_members"
@@ -314,3 +316,79 @@ def test_a_stage_killed_in_the_middle_leaves_nothing_half_done(
             (period,),
         ).fetchone()
     assert accepted == (1,)
+
+
+CORRECTIONS_HEADER = "row_number,sheet,column,expect,value,reason,by"
+
+
+def correct(path: Path, *lines: str) -> Path:
+    corrections = path.with_name(path.name + ".corrections.csv")
+    corrections.write_text("\n".join([CORRECTIONS_HEADER, *lines]) + "\n", "utf-8")
+    return corrections
+
+
+def raw_rows(period: str) -> list[tuple[int, str]]:
+    with connect(Role.LOADER) as connection:
+        return connection.execute(
+            "select _row_number, residence_unit_code from raw.social_insurance__"
+            "health_insurance_members where _period = %s order by 1",
+            (period,),
+        ).fetchall()
+
+
+def test_a_correction_brings_a_quarantined_row_back_and_its_file_is_in_the_audit(
+    clean: Warehouse,
+) -> None:
+    period = "2026-02"
+    rows = [row(n, month="02/2026", unit="2101A" if n == 2 else "21010") for n in range(1, 41)]
+    path = deliver(clean, rows, period)
+    first = import_dataset(SOURCE, DATASET, period)
+    assert isinstance(first, GateResult)
+    assert [number for number, _ in raw_rows(period)] == [1, *range(3, 41)]
+    by_phone = "đã gọi điện hỏi lại,phòng CNTT"
+    corrections = correct(
+        path, f"2,,MA_XA,2101A,21010,{by_phone}", f"3,,*,MA_XA=21010,delete,{by_phone}"
+    )
+    second = import_dataset(SOURCE, DATASET, period)
+    assert isinstance(second, GateResult)
+    assert first.subject_id != second.subject_id
+    assert raw_rows(period) == [(n, "21010") for n in range(1, 41) if n != 3]
+    with connect(Role.AUDITOR) as connection:
+        details = connection.execute(
+            "select details from audit.batch_result where batch_id = %s and stage = 'load'",
+            (second.subject_id,),
+        ).fetchone()
+        assert audit.verify_receipts(connection, get_settings().landing) == []
+        landed = connection.execute(
+            "select corrections_path from audit.receipt where batch_id = %s", (second.subject_id,)
+        ).fetchone()
+    assert details == ({"set_aside": {"deleted by correction": 1}},)
+    assert landed is not None
+    kept = get_settings().landing / landed[0]
+    assert kept.read_bytes() == corrections.read_bytes()
+    assert kept.stat().st_mode & 0o077 == 0
+    content = kept.read_bytes()
+    kept.write_bytes(content.replace(b"21010", b"21011"))
+    with connect(Role.AUDITOR) as connection:
+        found = audit.verify_receipts(connection, get_settings().landing)
+    kept.write_bytes(content)
+    assert [landed[0] in finding.what for finding in found] == [True]
+    corrections.unlink()
+    gone = land(SOURCE, DATASET, period)
+    assert gone.status == "refused"
+    assert "with corrections" in (gone.reason or "")
+
+
+def test_a_correction_that_expects_another_text_refuses_the_file_and_the_good_month_stays(
+    clean: Warehouse,
+) -> None:
+    period = "2026-03"
+    path = deliver(clean, [row(n, month="03/2026") for n in range(1, 41)], period)
+    import_dataset(SOURCE, DATASET, period)
+    before = snapshot(period)
+    correct(path, "2,,MA_XA,21025,21010,đổi mã xã theo công văn,phòng CNTT")
+    landed = land(SOURCE, DATASET, period)
+    refused = load(landed.batch_id or "")
+    assert refused.status == "refused"
+    assert "row 2, column 'MA_XA': another text than the expected one" in (refused.reason or "")
+    assert snapshot(period) == before

@@ -101,7 +101,7 @@ def test_csv_without_a_header_is_refused(tmp_path: Path, content: bytes) -> None
 def test_csv_in_another_encoding_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes("A,B\n1,Quảng Ngãi\n".encode("utf-16-le"))
-    with pytest.raises(ReaderError, match="not readable as delimited text in utf-8"):
+    with pytest.raises(ReaderError, match="not readable as utf-8: .* look like utf-16-le"):
         rows(read_csv(path, Limits()))
 
 
@@ -109,7 +109,14 @@ def test_csv_with_a_column_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("A,A\n1,2\n", "utf-8")
     with pytest.raises(ReaderError, match="stand twice"):
-        read_csv(path, Limits())
+        check_headers(read_csv(path, Limits()).headers, ["A"])
+
+
+def test_a_row_of_data_in_place_of_the_header_is_not_shown() -> None:
+    with pytest.raises(ReaderError) as caught:
+        check_headers(["051185000001", "Hoa", "Hoa"], ["SO_DINH_DANH", "HO_TEN", "CHU_HO"])
+    assert "found 3 other cells (not shown: they may be data)" in str(caught.value)
+    assert "Hoa" not in str(caught.value)
 
 
 def test_a_wrong_header_names_both_lists_and_the_closest_match() -> None:

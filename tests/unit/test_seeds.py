@@ -15,7 +15,7 @@ import yaml
 
 from loaders.conform import Conformer
 from loaders.contracts.model import get_dataset
-from loaders.readers import READERS
+from loaders.readers import READERS, Limits
 
 ROOT = Path(__file__).parents[2]
 SEEDS = ROOT / "dbt_project" / "seeds"
@@ -277,7 +277,9 @@ def test_denominator_stands_beside_each_numerator() -> None:
 def test_real_extracts_pass_their_contract(dataset: str, rows: int, quarantined: int) -> None:
     contract = get_dataset("statistics_office", dataset)
     path = REAL / contract.extension.connector.options["pattern"]
-    table = READERS[contract.extension.reader.name](path, **contract.extension.reader.options)
+    table = READERS[contract.extension.reader.name](
+        path, Limits(), **contract.extension.reader.options
+    )
     conformer = Conformer(contract, "2024-06", b"k" * 32)
     parts = [conformer.conform(batch) for batch in table.batches]
     assert sum(part.rows_read for part in parts) == rows

@@ -1,0 +1,27 @@
+"""Peak memory of a reader, measured in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+PROGRAM = """
+import resource, sys
+from pathlib import Path
+from {module} import *
+from loaders.readers import Limits
+path = Path(sys.argv[1])
+for batch in {read}.batches:
+    pass
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def peak_mb(path: Path, module: str, read: str) -> int:
+    """Peak resident megabytes of reading ``path`` with the expression ``read`` of ``module``."""
+    program = PROGRAM.format(module=module, read=read)
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)], check=True, capture_output=True, text=True
+    )
+    return int(done.stdout)
