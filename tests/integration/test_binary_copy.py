@@ -24,7 +24,7 @@ POLARS = {"text": pl.String, "uuid": pl.String, "date": pl.Date, "bigint": pl.In
 TEXTS = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12),
     st.sampled_from(
-        ["", "Nguyễn Thị Hoa", "Trà Bồng", "\U00020bb7野屋", "a\tb\r\n\\N", "é" * 9_000]
+        ["", "Nguyễn Thị Hoa", "Trà Bồng", "\U00020bb7野屋", "a\tb\r\n\\N", "é" * 9000]
     ),
 )
 CELLS: dict[str, st.SearchStrategy[Any]] = {
@@ -148,7 +148,5 @@ def test_a_nul_character_is_the_one_that_postgresql_refuses(warehouse: Warehouse
 
 
 def test_a_type_without_a_binary_form_is_refused() -> None:
-    with pytest.raises(
-        ValueError, match=r"no binary form for \['numeric'\]; send the table as CSV"
-    ):
+    with pytest.raises(ValueError, match=r"no binary form for \['numeric'\]; send"):
         BinaryCopy({"amount": "numeric"})
