@@ -6,6 +6,7 @@ import io
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from loaders.log import get_logger, log_context
 from loaders.postgres.database import Role, connect
 from loaders.readers import READERS, ReaderError, Table, TextBatch
 from loaders.readers.base import check_headers
+from loaders.readers.unpack import unpacked
 from loaders.settings import get_settings
 from loaders.stages.land import lock_month
 from loaders.stages.records import LoadResult
@@ -116,26 +118,35 @@ def load(batch_id: str, run_id: str = "manual") -> LoadResult:
         return result
 
 
-def _open(batch: Batch) -> Table:
-    path = get_settings().landing / batch.landing_path
+@contextmanager
+def _open(batch: Batch) -> Iterator[Table]:
+    store = get_settings().landing
+    path = store / batch.landing_path
     if not path.exists():
         raise ReaderError(
             "the landed bytes are gone (purged by retention?); put the file into the inbox again"
         )
-    reader = batch.dataset.extension.reader
-    table = READERS[reader.name](path, batch.dataset.extension.limits, **reader.options)
-    check_headers(table.headers, batch.dataset.headers(batch.period))
-    if table.stated_period not in (None, batch.period):
-        raise ReaderError(
-            f"the title states {table.stated_period}, the delivery is for {batch.period}; "
-            f"ask for the file of {batch.period}"
-        )
-    return table
+    reader, limits = batch.dataset.extension.reader, batch.dataset.extension.limits
+    with unpacked(path, reader.unpack, limits, store / ".work") as content:
+        table = READERS[reader.name](content, limits, **reader.options)
+        check_headers(table.headers, batch.dataset.headers(batch.period))
+        if table.stated_period not in (None, batch.period):
+            raise ReaderError(
+                f"the title states {table.stated_period}, the delivery is for {batch.period}; "
+                f"ask for the file of {batch.period}"
+            )
+        yield table
 
 
 def _fill_stage(connection: psycopg.Connection, batch: Batch, key: bytes) -> tuple[int, int]:
     """Rows staged and rows quarantined."""
-    table = _open(batch)
+    with _open(batch) as table:
+        return _fill_from(table, connection, batch, key)
+
+
+def _fill_from(
+    table: Table, connection: psycopg.Connection, batch: Batch, key: bytes
+) -> tuple[int, int]:
     stage = sql.Identifier("stage", batch.stage_table)
     _create_stage(connection, batch, stage)
     clear_quarantine(connection, batch)
