@@ -64,7 +64,7 @@ BROKEN: dict[str, tuple[Edit, str, str]] = {
     "unknown reader": (
         lambda d: _set(_extension(_dataset(d))["reader"], "name", "fax"),
         "reader.name",
-        "known: csv, jsonstat, xlsx",
+        "known: csv, json",
     ),
     "option that the reader does not take": (
         lambda d: _set(_extension(_dataset(d))["reader"]["options"], "delimeter", ";"),
