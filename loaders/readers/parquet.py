@@ -47,8 +47,8 @@ def read_parquet(path: Path, limits: Limits) -> Table:
     """Open a Parquet file.
 
     Dates come as ISO, times of day with them unless they are midnight, decimals with all their
-    digits, floats as the shortest text that reads back as the same number, NaN as null, booleans
-    as 1 and 0.
+    digits, floats as the shortest text that reads back as the same number (5.0 as 5), NaN as
+    null, booleans as 1 and 0.
 
     Raises:
         ReaderError: damaged, encrypted, a nested or binary column, or a limit.
@@ -157,7 +157,8 @@ def _column(column: pa.Array) -> pl.Series:
     if pa.types.is_floating(kind):
         if pa.types.is_float16(kind):
             column = column.cast(pa.float32())
-        return pl.from_arrow(column).fill_nan(None).cast(pl.String)
+        # A whole column becomes floats where one cell is empty: 5.0 is the count 5.
+        return pl.from_arrow(column).fill_nan(None).cast(pl.String).str.replace(r"\.0$", "")
     is_time = pa.types.is_timestamp(kind)
     if is_time and kind.tz is not None:
         column = pc.local_timestamp(column.cast(pa.timestamp(kind.unit, tz=LOCAL)))

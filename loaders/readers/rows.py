@@ -14,7 +14,6 @@ from loaders.readers.base import (
     Limits,
     ReaderError,
     TextBatch,
-    clean_text,
 )
 
 BATCH_ROWS = 50_000
@@ -74,7 +73,8 @@ def frame_of(
 
 def trimmed(series: pl.Series) -> pl.Series:
     """Outer spaces off, the empty cell null. A header such as ``^a$`` is no pattern here."""
-    return series.to_frame("cell").select(clean_text("cell")).to_series().alias(series.name)
+    text = series.str.strip_chars()
+    return text.set(text == "", None)
 
 
 def check_usable(headers: Sequence[str]) -> None:

@@ -36,7 +36,7 @@ UTC = pa.timestamp("us", tz="UTC")
         (pa.array(["x", None, "y"]).dictionary_encode(), ["x", None, "y"]),
         (pa.array([2**63 - 1, -1, None]), ["9223372036854775807", "-1", None]),
         (pa.array([2**64 - 1, 0, None], pa.uint64()), ["18446744073709551615", "0", None]),
-        (pa.array([0.1, float("nan"), 2.0]), ["0.1", None, "2.0"]),
+        (pa.array([0.1, float("nan"), 2.0]), ["0.1", None, "2"]),
         (pa.array([0.1, 1.5, None], pa.float32()), ["0.1", "1.5", None]),
         (pa.array([True, False, None]), ["1", "0", None]),
         (
@@ -146,6 +146,13 @@ def test_encodings(tmp_path: Path, encoding: str) -> None:
     path = written(tmp_path, columns, column_encoding={"a": encoding}, use_dictionary=False)
     with pytest.raises(ReaderError, match="DELTA encodings; ask for"):
         rows(read_parquet(path, Limits()))
+
+
+def test_texts_that_are_no_utf_8_are_damage(tmp_path: Path) -> None:
+    offsets, texts = pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xff")
+    column = pa.Array.from_buffers(pa.string(), 1, [None, offsets, texts])
+    with pytest.raises(ReaderError, match="not a readable Parquet file"):
+        rows(read_parquet(written(tmp_path, {"a": column}), Limits()))
 
 
 @pytest.mark.parametrize("name", ["", " ", "_sheet", "_row_number"])
