@@ -23,6 +23,7 @@ from loaders.postgres.binary_copy import BinaryCopy
 from loaders.postgres.database import Role, connect
 from loaders.readers import READERS, ReaderError, Table, TextBatch
 from loaders.readers.base import check_headers
+from loaders.readers.unpack import unpacked
 from loaders.settings import get_settings
 from loaders.stages.land import lock_month
 from loaders.stages.records import LoadResult
@@ -124,35 +125,37 @@ def load(batch_id: str, run_id: str = "manual") -> LoadResult:
         return result
 
 
-def _open(batch: Batch) -> Table:
-    path = get_settings().landing / batch.landing_path
+@contextmanager
+def _open(batch: Batch) -> Iterator[Table]:
+    store = get_settings().landing
+    path = store / batch.landing_path
     if not path.exists():
         raise ReaderError(
             "the landed bytes are gone (purged by retention?); put the file into the inbox again"
         )
-    limits = batch.dataset.extension.limits
+    reader, limits = batch.dataset.extension.reader, batch.dataset.extension.limits
     if path.stat().st_size > limits.max_bytes:
         raise ReaderError(
             f"the file has {path.stat().st_size} bytes, {limits.max_bytes} are allowed: ask for a "
             "smaller file, or raise limits.max_bytes in the contract"
         )
-    reader = batch.dataset.extension.reader
-    table = READERS[reader.name](path, limits, **reader.options)
-    if len(table.headers) > limits.max_columns:
-        raise ReaderError(
-            f"{len(table.headers)} columns, {limits.max_columns} are allowed: ask for a corrected "
-            "file, or raise limits.max_columns in the contract"
-        )
-    check_headers(table.headers, batch.dataset.headers(batch.period))
-    if table.stated_period not in (None, batch.period):
-        raise ReaderError(
-            f"the title states {table.stated_period}, the delivery is for {batch.period}; "
-            f"ask for the file of {batch.period}"
-        )
-    if batch.corrections_path is None:
-        loaded = {column.header(batch.period) for column in batch.dataset.loaded_columns}
-        table.wanted = frozenset(header for header in loaded if header)
-    return table
+    with unpacked(path, reader.unpack, limits, store / ".work") as content:
+        table = READERS[reader.name](content, limits, **reader.options)
+        if len(table.headers) > limits.max_columns:
+            raise ReaderError(
+                f"{len(table.headers)} columns, {limits.max_columns} are allowed: ask for a "
+                "corrected file, or raise limits.max_columns in the contract"
+            )
+        check_headers(table.headers, batch.dataset.headers(batch.period))
+        if table.stated_period not in (None, batch.period):
+            raise ReaderError(
+                f"the title states {table.stated_period}, the delivery is for {batch.period}; "
+                f"ask for the file of {batch.period}"
+            )
+        if batch.corrections_path is None:
+            loaded = {column.header(batch.period) for column in batch.dataset.loaded_columns}
+            table.wanted = frozenset(header for header in loaded if header)
+        yield table
 
 
 def _corrector(batch: Batch) -> Corrector:
@@ -167,7 +170,13 @@ def _fill_stage(
     connection: psycopg.Connection, batch: Batch, key: bytes
 ) -> tuple[int, int, dict[str, int]]:
     """Rows staged, rows quarantined, and rows that the layout set aside by reason."""
-    table = _open(batch)
+    with _open(batch) as table:
+        return _fill_from(table, connection, batch, key)
+
+
+def _fill_from(
+    table: Table, connection: psycopg.Connection, batch: Batch, key: bytes
+) -> tuple[int, int, dict[str, int]]:
     limits = batch.dataset.extension.limits
     stage = sql.Identifier("stage", batch.stage_table)
     columns = {n: t for n, t in table_columns(batch.dataset).items() if n not in batch.constants}

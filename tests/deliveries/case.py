@@ -245,10 +245,8 @@ def file_name(case: Case) -> str:
 
 
 def _named(said: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "name": said["name"],
-        "options": {key: value for key, value in said.items() if key != "name"},
-    }
+    own = {key: said[key] for key in ("name", "unpack") if key in said}
+    return own | {"options": {key: value for key, value in said.items() if key not in own}}
 
 
 def _own(value: dict[str, Any]) -> list[dict[str, Any]]:
