@@ -120,13 +120,22 @@ class Expect(Strict):
     maturity: str | None = None
     raw: RawChange | None = None
     refused: str | None = None
+    #: For words that depend on the version of a library: a whole expression.
+    refused_pattern: str | None = None
     refused_at_land: str | None = None
     missing: str | None = None
     unchanged: bool = False
 
     @model_validator(mode="after")
     def _one_end(self) -> Expect:
-        ends = ("loaded", "loaded_rows", "refused", "refused_at_land", "missing")
+        ends = (
+            "loaded",
+            "loaded_rows",
+            "refused",
+            "refused_pattern",
+            "refused_at_land",
+            "missing",
+        )
         used = [end for end in ends if getattr(self, end) is not None]
         if len(used) + self.unchanged != 1:
             raise ValueError(f"one of {', '.join(ends)}, unchanged is needed, found {used}")
