@@ -57,9 +57,7 @@ def read_xlsx(
             f"no sheet {sheet!r}; the workbook has {workbook.sheet_names}; ask for a corrected file"
         )
     content = workbook.get_sheet_by_name(sheet)
-    # Calamine starts at the first filled row; the sheet's own row numbers are wanted.
-    offset = content.start[0] if content.start else 0
-    rows = _rows(content, offset)
+    rows = _rows(content)
     head = list(islice(rows, data_row - 1))
     if len(head) < data_row - 1:
         raise ReaderError(
@@ -75,10 +73,9 @@ def read_xlsx(
     return table
 
 
-def _rows(content: CalamineSheet, offset: int) -> Iterator[list[Any]]:
+def _rows(content: CalamineSheet) -> Iterator[list[Any]]:
+    # Calamine gives the empty rows above the first filled cell, not the empty columns before it.
     column_offset = content.start[1] if content.start else 0
-    for _ in range(offset):
-        yield []
     for row in content.iter_rows():
         yield [""] * column_offset + row
 
