@@ -101,7 +101,7 @@ def test_csv_without_a_header_is_refused(tmp_path: Path, content: bytes) -> None
 def test_csv_in_another_encoding_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes("A,B\n1,Quảng Ngãi\n".encode("utf-16-le"))
-    with pytest.raises(ReaderError, match="not readable as utf-8: .* look like utf-16-le"):
+    with pytest.raises(ReaderError, match=r"not readable as utf-8: .* look like utf-16-le"):
         rows(read_csv(path, Limits()))
 
 
