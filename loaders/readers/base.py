@@ -25,7 +25,8 @@ class Limits(BaseModel):
     ``max_bytes``: the landed file. ``max_unpacked_bytes``: all that an archive, workbook or XML
     envelope unfolds to, together; ``max_ratio``: unpacked to packed, from one MiB unpacked on;
     ``max_entries``: files in an archive or workbook; ``max_columns``: cells in a row;
-    ``max_rows``: rows in the file.
+    ``max_rows``: rows in the file; ``max_memory_bytes``: what a form that cannot be streamed (a
+    workbook) takes in memory.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -35,6 +36,7 @@ class Limits(BaseModel):
     max_entries: int = Field(default=2_000, ge=1)
     max_columns: int = Field(default=500, ge=1)
     max_rows: int = Field(default=50_000_000, ge=1)
+    max_memory_bytes: int = Field(default=2 * 1024**3, ge=1)
 
 
 @dataclass(frozen=True)
