@@ -198,10 +198,11 @@ def _text(value: Any) -> str | None:
     """A cell as text, the empty cell as null (strings are folded and composed in ``_column``)."""
     if isinstance(value, str):
         return value.strip() or None
+    if isinstance(value, float):
+        is_whole = value.is_integer() and abs(value) < EXACT
+        return str(int(value)) if is_whole else repr(value)
     if isinstance(value, bool):
         return "1" if value else "0"
-    if isinstance(value, float | int):
-        return str(int(value)) if value == value // 1 and abs(value) < EXACT else repr(value)
     if isinstance(value, dt.datetime):
         return value.date().isoformat()
     if isinstance(value, dt.timedelta):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from lxml import etree
-from python_calamine import CalamineSheet, CalamineWorkbook
+from python_calamine import CalamineSheet, CalamineWorkbook, PasswordError
 
 from loaders.readers.base import Limits, ReaderError
 from loaders.readers.unpack import check_entries, check_size
-from loaders.readers.xls import CFB_MAGIC, inspect_xls
+from loaders.readers.xls import CFB_MAGIC, encrypted, inspect_xls
 
 BLOCK_BYTES = 1024 * 1024
 #: Excel takes 32,767 characters in a cell; a text beyond this is no cell.
@@ -33,13 +34,21 @@ CELL_BYTES = 64
 #: What the tags around a cell take at least in the XML; the rest of a part is text.
 TAG_BYTES = 30
 ROWS, COLUMNS = 1_048_576, 16_384
-#: A filled cell as nearly every program writes it, and any cell or row that XML allows.
-PLAIN_CELL = re.compile(rb'<c r="([A-Z]+)(\d+)"[^<>/]*>')
-ANY_CELL = re.compile(rb"<(?:[\w.-]+:)?(c|row)(\s[^<>]*?)?(/?)>")
-REFERENCE = re.compile(rb"""\sr\s*=\s*["']([A-Za-z]*)(\d+)["']""")
-ERROR_TYPE = re.compile(rb"""(<(?:[\w.-]+:)?c\s(?:[^<>]*\s)?t\s*=\s*)(?:"e"|'e')""")
-SHARED_INDEX = re.compile(rb"""t=["']s["'][^<>]*>\s*<(?:[\w.-]+:)?v>(\d+)<""")
+#: A filled and an empty cell as nearly every program writes them.
+PLAIN_CELL = re.compile(rb'<c r="([A-Z]+)(\d+)"(?: [a-qs-z]+="\w*")*>')
+PLAIN_EMPTY = re.compile(rb'<c r="[A-Z]+\d+"(?: [a-qs-z]+="\w*")* ?/>')
+#: The same and rows in any form that XML allows: how they begin, and whole.
+ANY_START = re.compile(rb"<(?:[^\s<>/:]+:)?(?:c|row)[\s/>]")
+ANY_CELL = re.compile(
+    rb"<(?:[^\s<>/:]+:)?(c|row)"
+    rb"""((?:\s+[^\s=<>"'/]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*)\s*(/?)>"""
+)
+REFERENCE = re.compile(rb"""\sr\s*=\s*["']([^"']*)["']""")
+PLACE = re.compile(rb"([A-Za-z]*)(\d+)")
+SHARED = re.compile(rb"""\st\s*=\s*["']s["']""")
+SHARED_INDEX = re.compile(rb"""\st=["']s["'][^<>]*>\s*<(?:[\w.-]+:)?v>(\d+)<""")
 STRING_ITEM = re.compile(rb"<(?:[\w.-]+:)?si[\s/>]")
+ERROR_TYPE = re.compile(rb"""(<(?:[\w.-]+:)?c\s(?:[^<>]*\s)?t\s*=\s*)(?:"e"|'e')""")
 NAMES = ("xl/workbook.xml", "xl/_rels/workbook.xml.rels")
 
 Select = Callable[[Sequence[str]], list[str]]
@@ -68,17 +77,12 @@ class Workbook:
         lines = {row for row, _ in errors}
         for _ in range(first):
             yield []
-        rows = sheet.iter_rows()
-        for number in range(first, first + sheet.height):
-            with _parsing():
-                row = next(rows, None)
-            if row is None:
-                return
-            if before:
-                row = [""] * before + row
-            if number in lines:
-                row = [errors.get((number, i), cell) for i, cell in enumerate(row)]
-            yield row
+        with _parsing():
+            for number, row in enumerate(sheet.iter_rows(), first):
+                cells = [""] * before + row if before else row
+                if number in lines:
+                    cells = [errors.get((number, i), cell) for i, cell in enumerate(cells)]
+                yield cells
 
 
 def open_workbook(path: Path, limits: Limits, select: Select) -> Workbook:
@@ -118,9 +122,13 @@ def _parsing() -> Iterator[None]:
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
+        # What the parsers say may quote a cell; only the archive's own errors are repeated.
+        is_safe = isinstance(error, zipfile.BadZipFile | zlib.error | EOFError)
+        if isinstance(error, PasswordError):
+            raise encrypted() from error
         raise ReaderError(
-            f"not a readable workbook ({error}): damaged or cut off on the way; "
-            "ask for the file again"
+            f"not a readable workbook ({error if is_safe else type(error).__name__}): damaged or "
+            "cut off on the way; ask for the file again"
         ) from error
 
 
@@ -138,9 +146,8 @@ def _open_xls(path: Path, limits: Limits, select: Select) -> Workbook:
     _check_memory(3 * size, f"an XLS workbook of {size:,} bytes", limits)
     content = path.read_bytes()
     inspected = inspect_xls(content)
-    _check_memory(
-        3 * size + inspected.cells * CELL_BYTES, f"{inspected.cells:,} places for cells", limits
-    )
+    memory = 3 * size + inspected.cells * CELL_BYTES + inspected.text_bytes
+    _check_memory(memory, f"an XLS workbook with {inspected.cells:,} places for cells", limits)
     with _parsing():
         book = CalamineWorkbook.from_filelike(io.BytesIO(content))
         names = book.sheet_names
@@ -170,7 +177,7 @@ def _open_xlsx(path: Path, limits: Limits, select: Select) -> Workbook:
             if extent.shared and extent.memory + text + extent.shared * strings.longest > (
                 limits.max_memory_bytes
             ):
-                text += strings.used(_blocks(archive, entries[name]))
+                text += strings.used(_blocks(archive, entries[name]), extent.shared)
             what = f"sheet part {name} spans {extent.rows:,} × {extent.columns:,} cells"
             _check_memory(extent.memory + text, what, limits)
         has_errors = [name for name, extent in extents.items() if extent.has_errors]
@@ -263,37 +270,46 @@ class _Extent:
 
     def add(self, block: bytes) -> None:
         self.size += len(block)
-        self.shared += block.count(b't="s"') + block.count(b"t='s'")
         if not self.has_errors and (b'"e"' in block or b"'e'" in block):
             self.has_errors = ERROR_TYPE.search(block) is not None
-        if block.count(b"<c") == block.count(b'<c r="') and b":c" not in block:
-            cells = PLAIN_CELL.findall(block)
-            if cells:
-                self.filled += len(cells)
-                columns = set()
-                rows = set()
-                for column, row in cells:
-                    columns.add(column)
-                    rows.add(row)
-                self._grow(max(map(int, rows)), max(map(_column, columns)))
-                self._row, self._column = int(cells[-1][1]), _column(cells[-1][0])
-        else:
+        cells, found = PLAIN_CELL.findall(block), block.count(b"<c")
+        is_plain = b":c" not in block and b"<row>" not in block
+        if not is_plain or (
+            len(cells) != found and len(cells) + len(PLAIN_EMPTY.findall(block)) != found
+        ):
             self._add_any(block)
+        elif cells:
+            columns, rows = set(), set()
+            for column, row in cells:
+                columns.add(column)
+                rows.add(row)
+            self.filled += len(cells)
+            self.shared += block.count(b' t="s"')
+            self._grow(max(map(int, rows)), max(map(_column, columns)))
+            self._row, self._column = int(cells[-1][1]), _column(cells[-1][0])
 
     def _add_any(self, block: bytes) -> None:
         """Cells and rows without a reference follow the one before them."""
-        for kind, attributes, is_empty in ANY_CELL.findall(block):
-            reference = REFERENCE.search(attributes)
+        tags = ANY_CELL.findall(block)
+        is_clear = len(tags) == len(ANY_START.findall(block))
+        for kind, attributes, is_empty in tags:
+            references = REFERENCE.findall(attributes)
+            place = PLACE.fullmatch(references[0]) if references else None
+            is_clear = is_clear and len(references) == (place is not None)
+            if not is_clear:
+                break
             if kind == b"row":
-                self._row = int(reference[2]) if reference else self._row + 1
-                self._column = 0
+                self._row, self._column = int(place[2]) if place else self._row + 1, 0
                 continue
             self._column += 1
-            if reference:
-                self._row, self._column = int(reference[2]), _column(reference[1].upper())
+            if place:
+                self._row, self._column = int(place[2]), _column(place[1].upper())
             if not is_empty:
                 self.filled += 1
+                self.shared += SHARED.search(attributes) is not None
                 self._grow(self._row, self._column)
+        if not is_clear:
+            raise ReaderError("a cell of the sheet is no XML: damaged; ask for the file again")
 
     def _grow(self, row: int, column: int) -> None:
         self.rows, self.columns = max(self.rows, row), max(self.columns, column)
@@ -333,8 +349,8 @@ class _Strings:
         for first, second in zip(before, [*before[1:], self.size], strict=True):
             self.longest = max(self.longest, second - first)
 
-    def used(self, sheet: Iterator[bytes]) -> int:
-        """Bytes of text that the string cells of a sheet hold together."""
+    def used(self, sheet: Iterator[bytes], cells: int) -> int:
+        """Bytes of text that ``cells`` string cells of a sheet hold together, at most."""
         ends = [*self._starts[1:], self.size]
         lengths = [end - start for start, end in zip(self._starts, ends, strict=True)]
         total, rest = 0, b""
@@ -343,9 +359,10 @@ class _Strings:
             block, end = rest + block, 0
             for found in SHARED_INDEX.finditer(block):
                 index, end = int(found[1]), found.end()
+                cells -= 1
                 total += lengths[index] if index < len(lengths) else 0
             rest = block[end:][-4096:]
-        return total
+        return total + max(cells, 0) * self.longest
 
 
 def _without_errors(

@@ -17,9 +17,10 @@ from loaders.readers.base import ReaderError
 CFB_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 COLUMNS, ROWS = 256, 65_536
 BOF, EOF, FILEPASS, BOUNDSHEET = (0x0009, 0x0209, 0x0409, 0x0809), 0x000A, 0x002F, 0x0085
+STRINGS, CONTINUE, DIMENSIONS = 0x00FC, 0x003C, 0x0200
 #: Records of one filled cell: formula, number, label, shared string, RK, boolean or error, rich.
-FORMULA, BOOLERR, MULRK = 0x0006, 0x0205, 0x00BD
-CELLS = {FORMULA, 0x0203, 0x0204, 0x00FD, 0x027E, BOOLERR, 0x00D6}
+FORMULA, BOOLERR, MULRK, SHARED = 0x0006, 0x0205, 0x00BD, 0x00FD
+CELLS = {FORMULA, 0x0203, 0x0204, SHARED, 0x027E, BOOLERR, 0x00D6}
 ERRORS = {
     0x00: "#NULL!",
     0x07: "#DIV/0!",
@@ -34,10 +35,12 @@ END_OF_CHAIN = 0xFFFFFFFA
 
 @dataclass
 class XlsContent:
-    """``cells``: places in the grids of all sheets; ``errors``: per sheet in the workbook's order,
-    the text of its error cells by 0-based row and column."""
+    """``cells``: places in the grids of all sheets; ``text_bytes``: the shared strings as often as
+    cells hold them; ``errors``: per sheet in the workbook's order, the text of its error cells by
+    0-based row and column."""
 
     cells: int = 0
+    text_bytes: int = 0
     errors: list[dict[tuple[int, int], str]] = field(default_factory=list)
 
 
@@ -60,7 +63,9 @@ def _records(stream: bytes) -> XlsContent:
     starts: list[int] = []
     errors: dict[int, dict[tuple[int, int], str]] = defaultdict(dict)
     extents: dict[int, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    position, depth, sheet = 0, 0, -1
+    pieces: list[bytes] = []
+    lengths: list[int] | None = None
+    position, depth, sheet, text_bytes, cells, previous = 0, 0, -1, 0, 0, 0
     while position + 4 <= len(stream):
         kind, size = struct.unpack_from("<HH", stream, position)
         body = position + 4
@@ -74,6 +79,10 @@ def _records(stream: bytes) -> XlsContent:
             raise encrypted()
         elif kind == BOUNDSHEET:
             starts.append(struct.unpack_from("<I", stream, body)[0])
+        elif kind == DIMENSIONS:
+            cells += _declared(stream[body : body + size])
+        elif kind == STRINGS or (kind == CONTINUE and previous == STRINGS):
+            pieces.append(stream[body : body + size])
         elif kind in CELLS or kind == MULRK:
             row, column = struct.unpack_from("<HH", stream, body)
             last = struct.unpack_from("<H", stream, body + size - 2)[0] if kind == MULRK else column
@@ -84,14 +93,63 @@ def _records(stream: bytes) -> XlsContent:
                 )
             rows, columns = extents[sheet]
             extents[sheet] = max(rows, row + 1), max(columns, last + 1)
+            if kind == SHARED:
+                lengths = _lengths(pieces) if lengths is None else lengths
+                index = struct.unpack_from("<I", stream, body + 6)[0]
+                text_bytes += lengths[index] if index < len(lengths) else 0
             code = _error(kind, stream[body : body + size])
             if code is not None:
                 errors[sheet][row, column] = ERRORS.get(code, "#N/A")
+        previous = previous if kind == CONTINUE else kind
         position = body + size
     return XlsContent(
-        cells=sum(rows * columns for rows, columns in extents.values()),
+        cells=cells + sum(rows * columns for rows, columns in extents.values()),
+        text_bytes=text_bytes,
         errors=[errors.get(start, {}) for start in starts],
     )
+
+
+def _declared(body: bytes) -> int:
+    """Cells for which the library makes room because a sheet says that it has them."""
+    first_row, last_row, first_column, last_column = struct.unpack_from(
+        "<IIHH" if len(body) >= 12 else "<4H", body
+    )
+    if not (first_row <= last_row <= ROWS and first_column <= last_column <= COLUMNS):
+        raise ValueError("a sheet declares a size that no sheet has")
+    return (last_row - first_row) * (last_column - first_column)
+
+
+def _lengths(pieces: list[bytes]) -> list[int]:
+    """Bytes of every shared string; a string may go on in the next piece."""
+    lengths: list[int] = []
+    piece, position = 0, 8
+    while piece < len(pieces):
+        if position >= len(pieces[piece]):
+            piece, position = piece + 1, 0
+            continue
+        characters, flags = struct.unpack_from("<HB", pieces[piece], position)
+        position += 3
+        extra = 0
+        if flags & 0x08:  # formatting runs
+            extra += 4 * struct.unpack_from("<H", pieces[piece], position)[0]
+            position += 2
+        if flags & 0x04:  # phonetic text
+            extra += struct.unpack_from("<I", pieces[piece], position)[0]
+            position += 4
+        left, is_wide = characters, flags & 1
+        while left:
+            fits = min(left, (len(pieces[piece]) - position) >> is_wide)
+            left, position = left - fits, position + (fits << is_wide)
+            if left:
+                # The rest says anew whether its characters have one byte or two.
+                piece, position, is_wide = piece + 1, 1, pieces[piece + 1][0] & 1
+        while extra and piece < len(pieces):
+            step = min(extra, len(pieces[piece]) - position)
+            extra, position = extra - step, position + step
+            if extra:
+                piece, position = piece + 1, 0
+        lengths.append(2 * characters)
+    return lengths
 
 
 def _error(kind: int, body: bytes) -> int | None:
@@ -113,8 +171,8 @@ def _workbook_stream(content: bytes) -> bytes:
     shift, mini_shift = struct.unpack_from("<HH", content, 30)
     if shift not in (9, 12) or mini_shift != 6:
         raise ValueError("wrong sector size")
-    _, first_directory, _, _, cutoff, first_mini, _, difat_sector, _ = struct.unpack_from(
-        "<9I", content, 44
+    _, first_directory, _, cutoff, first_mini, _, difat_sector, _ = struct.unpack_from(
+        "<8I", content, 44
     )
     entries = 1 << shift >> 2
 
@@ -164,8 +222,7 @@ def _workbook_stream(content: bytes) -> bytes:
 
 
 def _words(content: bytes) -> array[int]:
-    words = array("I", content[: len(content) // 4 * 4])
-    return words
+    return array("I", content[: len(content) // 4 * 4])
 
 
 def _links(start: int, table: array[int]) -> list[int]:
