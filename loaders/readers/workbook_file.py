@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,13 @@ REFERENCE = re.compile(rb"""\sr\s*=\s*["']([A-Za-z]*)(\d+)["']""")
 ERROR_TYPE = re.compile(rb"""(<(?:[\w.-]+:)?c\s(?:[^<>]*\s)?t\s*=\s*)(?:"e"|'e')""")
 SHARED_INDEX = re.compile(rb"""t=["']s["'][^<>]*>\s*<(?:[\w.-]+:)?v>(\d+)<""")
 STRING_ITEM = re.compile(rb"<(?:[\w.-]+:)?si[\s/>]")
+#: A formula without a stored value; that of an empty text is ``t="str"``.
+UNCOMPUTED = re.compile(
+    rb'<c\b(?![^<>]*t="str")(?:\sr="([A-Z]+\d+)")?[^<>]*>\s*<f[^<>]*(?:/>|>[^<]*</f>)'
+    rb"\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>"
+)
+#: A cell may be cut by the end of a block.
+CELL_LENGTH = 10_000
 NAMES = ("xl/workbook.xml", "xl/_rels/workbook.xml.rels")
 
 Select = Callable[[Sequence[str]], list[str]]
@@ -62,14 +70,12 @@ class Workbook:
         """Rows from the sheet's own first row and column on; the empty cell is ``""``."""
         if sheet.start is None:
             return
-        # Calamine starts at the first filled row; the sheet's own row numbers are wanted.
-        first, before = sheet.start
+        # Calamine gives the empty rows above the first filled cell, not the columns before it.
+        before = sheet.start[1]
         errors = self.errors.get(sheet.name, {})
         lines = {row for row, _ in errors}
-        for _ in range(first):
-            yield []
         rows = sheet.iter_rows()
-        for number in range(first, first + sheet.height):
+        for number in count():
             with _parsing():
                 row = next(rows, None)
             if row is None:
@@ -252,6 +258,7 @@ class _Extent:
         self.rows = self.columns = self.filled = self.size = self.shared = 0
         self.has_errors = False
         self._row = self._column = 0
+        self._before = b""
 
     @property
     def memory(self) -> int:
@@ -266,6 +273,7 @@ class _Extent:
         self.shared += block.count(b't="s"') + block.count(b"t='s'")
         if not self.has_errors and (b'"e"' in block or b"'e'" in block):
             self.has_errors = ERROR_TYPE.search(block) is not None
+        self._refuse_uncomputed(block)
         if block.count(b"<c") == block.count(b'<c r="') and b":c" not in block:
             cells = PLAIN_CELL.findall(block)
             if cells:
@@ -279,6 +287,16 @@ class _Extent:
                 self._row, self._column = int(cells[-1][1]), _column(cells[-1][0])
         else:
             self._add_any(block)
+
+    def _refuse_uncomputed(self, block: bytes) -> None:
+        joined = self._before + block
+        if b"<f" in joined and (found := UNCOMPUTED.search(joined)):
+            raise ReaderError(
+                f"cell {(found[1] or b'(unnamed)').decode()} holds a formula that was never "
+                "computed: it would be read as empty; ask for the workbook opened and saved by a "
+                "spreadsheet program, or with values in place of formulas"
+            )
+        self._before = block[-CELL_LENGTH:]
 
     def _add_any(self, block: bytes) -> None:
         """Cells and rows without a reference follow the one before them."""
