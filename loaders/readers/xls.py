@@ -113,8 +113,8 @@ def _workbook_stream(content: bytes) -> bytes:
     shift, mini_shift = struct.unpack_from("<HH", content, 30)
     if shift not in (9, 12) or mini_shift != 6:
         raise ValueError("wrong sector size")
-    _, first_directory, _, _, cutoff, first_mini, _, difat_sector, _ = struct.unpack_from(
-        "<9I", content, 44
+    _, first_directory, _, cutoff, first_mini, _, difat_sector, _ = struct.unpack_from(
+        "<8I", content, 44
     )
     entries = 1 << shift >> 2
 
