@@ -85,14 +85,17 @@ class Table:
 
 def clean(frame: pl.DataFrame) -> pl.DataFrame:
     """The text columns without outer spaces, empty cells as null."""
-    frame = frame.with_columns(pl.col(pl.String).str.strip_chars())
-    empty = frame.select((pl.col(pl.String) == "").any()).row(0, named=True)
-    # Nearly every column has no cell of spaces alone: a look costs less than a copy.
-    return frame.with_columns(
-        pl.when(pl.col(name) != "").then(pl.col(name)).alias(name)
-        for name, is_there in empty.items()
-        if is_there
-    )
+    return pl.DataFrame([trimmed(column) for column in frame])
+
+
+def trimmed(column: pl.Series) -> pl.Series:
+    """Outer spaces off, the empty cell is null; other types than text are left alone."""
+    if column.dtype != pl.String:
+        return column
+    text = column.str.strip_chars()
+    empty = text == ""
+    # Nearly no column has a cell of spaces alone: a look costs less than a copy.
+    return text.set(empty, None) if empty.any() else text
 
 
 def header_text(cell: str) -> str:

@@ -17,8 +17,9 @@ from loaders.readers.base import (
     ReaderError,
     Table,
     TextBatch,
+    trimmed,
 )
-from loaders.readers.rows import BATCH_ROWS, Budget, check_usable, trimmed
+from loaders.readers.rows import BATCH_ROWS, Budget, check_usable
 
 ENCRYPTED_END = b"PARE"
 #: What a batch may hold as text: a short file can repeat one long text in every row.

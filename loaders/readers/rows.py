@@ -14,7 +14,7 @@ from loaders.readers.base import (
     Limits,
     ReaderError,
     TextBatch,
-    clean,
+    trimmed,
 )
 
 BATCH_ROWS = 50_000
@@ -70,11 +70,6 @@ def frame_of(
             pl.Series(SHEET, sheets, dtype=pl.String),
         ]
     )
-
-
-def trimmed(series: pl.Series) -> pl.Series:
-    """Outer spaces off, the empty cell null. A header such as ``^a$`` is no pattern here."""
-    return clean(series.to_frame("cell")).to_series().alias(series.name)
 
 
 def check_usable(headers: Sequence[str]) -> None:

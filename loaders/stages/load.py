@@ -21,11 +21,11 @@ from loaders.corrections import Correction, Corrector, read_corrections
 from loaders.log import get_logger, log_context
 from loaders.postgres.binary_copy import BinaryCopy
 from loaders.postgres.database import Role, connect
-from loaders.readers import READERS, ReaderError, Table, TextBatch
-from loaders.readers.base import check_headers
+from loaders.readers import ReaderError, Table
 from loaders.readers.unpack import unpacked
 from loaders.settings import get_settings
 from loaders.stages.land import lock_month
+from loaders.stages.reading import Accounts, open_table, read_rows
 from loaders.stages.records import LoadResult
 
 
@@ -105,14 +105,14 @@ def load(batch_id: str, run_id: str = "manual") -> LoadResult:
         try:
             with connect(Role.LOADER) as connection:
                 lock_month(connection, dataset, batch.period)
-                staged, quarantined, set_aside = _fill_stage(connection, batch, key)
+                rows = _fill_stage(connection, batch, key)
                 result = LoadResult(
                     batch_id,
                     "loaded",
-                    rows_read=staged + quarantined,
-                    rows_staged=staged,
-                    rows_quarantined=quarantined,
-                    rows_set_aside=set_aside,
+                    rows_read=rows.read,
+                    rows_staged=rows.good,
+                    rows_quarantined=len(rows.bad_rows),
+                    rows_set_aside=dict(rows.set_aside),
                     seconds=time.monotonic() - started,
                 )
                 _record(connection, batch, result, run_id)
@@ -127,35 +127,17 @@ def load(batch_id: str, run_id: str = "manual") -> LoadResult:
 
 @contextmanager
 def _open(batch: Batch) -> Iterator[Table]:
-    store = get_settings().landing
+    """The landed file, unpacked where the contract says that it is packed."""
+    store, dataset = get_settings().landing, batch.dataset
     path = store / batch.landing_path
     if not path.exists():
         raise ReaderError(
             "the landed bytes are gone (purged by retention?); put the file into the inbox again"
         )
-    reader, limits = batch.dataset.extension.reader, batch.dataset.extension.limits
-    if path.stat().st_size > limits.max_bytes:
-        raise ReaderError(
-            f"the file has {path.stat().st_size} bytes, {limits.max_bytes} are allowed: ask for a "
-            "smaller file, or raise limits.max_bytes in the contract"
-        )
-    with unpacked(path, reader.unpack, limits, store / ".work") as content:
-        table = READERS[reader.name](content, limits, **reader.options)
-        if len(table.headers) > limits.max_columns:
-            raise ReaderError(
-                f"{len(table.headers)} columns, {limits.max_columns} are allowed: ask for a "
-                "corrected file, or raise limits.max_columns in the contract"
-            )
-        check_headers(table.headers, batch.dataset.headers(batch.period))
-        if table.stated_period not in (None, batch.period):
-            raise ReaderError(
-                f"the title states {table.stated_period}, the delivery is for {batch.period}; "
-                f"ask for the file of {batch.period}"
-            )
-        if batch.corrections_path is None:
-            loaded = {column.header(batch.period) for column in batch.dataset.loaded_columns}
-            table.wanted = frozenset(header for header in loaded if header)
-        yield table
+    extension = dataset.extension
+    has_corrections = batch.corrections_path is not None
+    with unpacked(path, extension.reader.unpack, extension.limits, store / ".work") as content:
+        yield open_table(content, dataset, batch.period, whole=has_corrections)
 
 
 def _corrector(batch: Batch) -> Corrector:
@@ -166,49 +148,19 @@ def _corrector(batch: Batch) -> Corrector:
     return Corrector(corrections, batch.dataset, batch.period)
 
 
-def _fill_stage(
-    connection: psycopg.Connection, batch: Batch, key: bytes
-) -> tuple[int, int, dict[str, int]]:
-    """Rows staged, rows quarantined, and rows that the layout set aside by reason."""
-    with _open(batch) as table:
-        return _fill_from(table, connection, batch, key)
-
-
-def _fill_from(
-    table: Table, connection: psycopg.Connection, batch: Batch, key: bytes
-) -> tuple[int, int, dict[str, int]]:
-    limits = batch.dataset.extension.limits
+def _fill_stage(connection: psycopg.Connection, batch: Batch, key: bytes) -> Accounts:
     stage = sql.Identifier("stage", batch.stage_table)
     columns = {n: t for n, t in table_columns(batch.dataset).items() if n not in batch.constants}
-    _create_stage(connection, stage, columns)
-    clear_quarantine(connection, batch)
-    corrector = _corrector(batch)
-    conformer = Conformer(batch.dataset, batch.period, key)
-    staged = read = 0
-    findings: list[Finding] = []
-    bad_rows: set[int] = set()
-    with connection.cursor() as cursor, _sender(cursor, stage, columns) as send:
-        for text in _ahead(table.batches):
-            conformed = conformer.conform(TextBatch(corrector.apply(text.frame), text.broken))
-            read += conformed.rows_read
-            staged += conformed.frame.height
-            if read > limits.max_rows:
-                raise ReaderError(
-                    f"more than {limits.max_rows} rows: ask for a smaller file, or raise "
-                    "limits.max_rows in the contract"
-                )
-            bad_rows.update(finding.row_number for finding in conformed.findings)
-            findings += conformed.findings
-            if conformed.frame.height:
-                send(conformed.frame)
+    stated_rows = batch.control_totals.get("rows")
+    with _open(batch) as table:
+        _create_stage(connection, stage, columns)
+        clear_quarantine(connection, batch)
+        conformer = Conformer(batch.dataset, batch.period, key)
+        with connection.cursor() as cursor, _sender(cursor, stage, columns) as send:
+            accounts = read_rows(table, conformer, _corrector(batch), stated_rows, send)
     _add_constants(connection, batch, stage)
-    write_quarantine(connection, batch, (_contract_row(finding) for finding in findings))
-    corrector.finish()
-    set_aside = table.set_aside + corrector.set_aside
-    _check_totals(batch, table, read + corrector.set_aside.total())
-    if read != staged + len(bad_rows):
-        raise AssertionError(f"{read} rows read, {staged} staged, {len(bad_rows)} quarantined")
-    return staged, len(bad_rows), dict(set_aside)
+    write_quarantine(connection, batch, map(_contract_row, accounts.findings))
+    return accounts
 
 
 def _create_stage(
@@ -264,29 +216,6 @@ def _sender(
             under_way.result()
         if binary:
             stream.write(BinaryCopy.TRAILER)
-
-
-def _ahead(batches: Iterator[TextBatch]) -> Iterator[TextBatch]:
-    """The same batches, the next one being read while the caller works on this one."""
-    with ThreadPoolExecutor(1, "reader") as reader:
-        coming = reader.submit(next, batches, None)
-        while (batch := coming.result()) is not None:
-            coming = reader.submit(next, batches, None)
-            yield batch
-
-
-def _check_totals(batch: Batch, table: Table, read: int) -> None:
-    """A list that lost rows on the way is refused: by the sender's totals or its own footer."""
-    stated = [("the side-car", batch.control_totals.get("rows"))]
-    stated += [("the footer", rows) for rows in table.stated_rows]
-    for where, rows in stated:
-        if rows is not None and int(rows) != read:
-            raise ReaderError(
-                f"{where} states {rows} rows but {read} were read: the file is incomplete; "
-                "ask for the file again"
-            )
-    if read == 0:
-        raise ReaderError("the file has a header but no rows; ask for the file again")
 
 
 def clear_quarantine(connection: psycopg.Connection, batch: Batch) -> None:

@@ -148,6 +148,13 @@ def test_encodings(tmp_path: Path, encoding: str) -> None:
         rows(read_parquet(path, Limits()))
 
 
+def test_texts_that_are_no_utf_8_are_damage(tmp_path: Path) -> None:
+    offsets, texts = pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xff")
+    column = pa.Array.from_buffers(pa.string(), 1, [None, offsets, texts])
+    with pytest.raises(ReaderError, match="not a readable Parquet file"):
+        rows(read_parquet(written(tmp_path, {"a": column}), Limits()))
+
+
 @pytest.mark.parametrize("name", ["", " ", "_sheet", "_row_number"])
 def test_columns_without_a_name_of_their_own_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ReaderError, match="no name for one"):
