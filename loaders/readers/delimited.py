@@ -34,6 +34,8 @@ ROW_BYTES = 32 * 1024 * 1024
 LINE_CHARACTERS = 1024 * 1024
 LINE_END = re.compile(rb"\r\n|\n|\r")
 EMPTY = "empty rows"
+BEYOND = "__beyond__"
+
 #: First bytes of what is sent under the name of a text file.
 OTHER_KINDS = {
     b"PK\x03\x04": "a ZIP archive or XLSX workbook",
@@ -41,7 +43,6 @@ OTHER_KINDS = {
     b"\xd0\xcf\x11\xe0": "an old workbook (XLS)",
     b"%PDF": "a PDF",
 }
-BEYOND = "__beyond__"
 
 
 @dataclass(frozen=True)
