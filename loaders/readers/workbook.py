@@ -140,9 +140,6 @@ def read_xlsx(
         batches=iter(()),
         stated_period=first.stated_period,
     )
-    doubled = sorted({header for header in table.headers if table.headers.count(header) > 1})
-    if doubled:
-        raise ReaderError(f"columns stand twice in the header: {doubled}; ask for a corrected file")
     table.batches = _batches(book, first, layout, limits, table)
     return table
 
@@ -280,7 +277,7 @@ def _stated_period(head: list[list[Any]], cell: str, pattern: re.Pattern[str]) -
     found = pattern.search(text)
     if found is None:
         raise ReaderError(
-            f"cell {cell} states no period (found {text!r}); ask for a corrected file"
+            f"cell {cell} states no period (not shown: it may be data); ask for a corrected file"
         )
     year, parts = f"{int(found['year']):04d}", found.groupdict()
     if parts.get("month"):
@@ -296,8 +293,8 @@ def _batches(
         sheet = first if name == first.name else _begin(book, name, layout)
         if (sheet.headers, sheet.stated_period) != (first.headers, first.stated_period):
             raise ReaderError(
-                f"sheet {name!r} has another header or period than {first.name!r}: "
-                f"{sheet.headers} ({sheet.stated_period}); ask for a corrected file"
+                f"sheet {name!r} has another header or period than {first.name!r}; ask for a "
+                "corrected file"
             )
         records = _records(sheet, layout, table, is_only=len(book.sheets) == 1)
         while rows := list(islice(records, BATCH_ROWS)):

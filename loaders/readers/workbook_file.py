@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,13 @@ SHARED = re.compile(rb"""\st\s*=\s*["']s["']""")
 SHARED_INDEX = re.compile(rb"""\st=["']s["'][^<>]*>\s*<(?:[\w.-]+:)?v>(\d+)<""")
 STRING_ITEM = re.compile(rb"<(?:[\w.-]+:)?si[\s/>]")
 ERROR_TYPE = re.compile(rb"""(<(?:[\w.-]+:)?c\s(?:[^<>]*\s)?t\s*=\s*)(?:"e"|'e')""")
+#: A formula without a stored value; that of an empty text is ``t="str"``.
+UNCOMPUTED = re.compile(
+    rb'<c\b(?![^<>]*t="str")(?:\sr="([A-Z]+\d+)")?[^<>]*>\s*<f[^<>]*(?:/>|>[^<]*</f>)'
+    rb"\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>"
+)
+#: A cell may be cut by the end of a block.
+CELL_LENGTH = 10_000
 NAMES = ("xl/workbook.xml", "xl/_rels/workbook.xml.rels")
 
 Select = Callable[[Sequence[str]], list[str]]
@@ -71,18 +79,21 @@ class Workbook:
         """Rows from the sheet's own first row and column on; the empty cell is ``""``."""
         if sheet.start is None:
             return
-        # Calamine starts at the first filled row; the sheet's own row numbers are wanted.
-        first, before = sheet.start
+        # Calamine gives the empty rows above the first filled cell, not the columns before it.
+        before = sheet.start[1]
         errors = self.errors.get(sheet.name, {})
         lines = {row for row, _ in errors}
-        for _ in range(first):
-            yield []
-        with _parsing():
-            for number, row in enumerate(sheet.iter_rows(), first):
-                cells = [""] * before + row if before else row
-                if number in lines:
-                    cells = [errors.get((number, i), cell) for i, cell in enumerate(cells)]
-                yield cells
+        rows = sheet.iter_rows()
+        for number in count():
+            with _parsing():
+                row = next(rows, None)
+            if row is None:
+                return
+            if before:
+                row = [""] * before + row
+            if number in lines:
+                row = [errors.get((number, i), cell) for i, cell in enumerate(row)]
+            yield row
 
 
 def open_workbook(path: Path, limits: Limits, select: Select) -> Workbook:
@@ -259,6 +270,7 @@ class _Extent:
         self.rows = self.columns = self.filled = self.size = self.shared = 0
         self.has_errors = False
         self._row = self._column = 0
+        self._before = b""
 
     @property
     def memory(self) -> int:
@@ -272,6 +284,7 @@ class _Extent:
         self.size += len(block)
         if not self.has_errors and (b'"e"' in block or b"'e'" in block):
             self.has_errors = ERROR_TYPE.search(block) is not None
+        self._refuse_uncomputed(block)
         cells, found = PLAIN_CELL.findall(block), block.count(b"<c")
         is_plain = b":c" not in block and b"<row>" not in block
         if not is_plain or (
@@ -287,6 +300,16 @@ class _Extent:
             self.shared += block.count(b' t="s"')
             self._grow(max(map(int, rows)), max(map(_column, columns)))
             self._row, self._column = int(cells[-1][1]), _column(cells[-1][0])
+
+    def _refuse_uncomputed(self, block: bytes) -> None:
+        joined = self._before + block
+        if b"<f" in joined and (found := UNCOMPUTED.search(joined)):
+            raise ReaderError(
+                f"cell {(found[1] or b'(unnamed)').decode()} holds a formula that was never "
+                "computed: it would be read as empty; ask for the workbook opened and saved by a "
+                "spreadsheet program, or with values in place of formulas"
+            )
+        self._before = block[-CELL_LENGTH:]
 
     def _add_any(self, block: bytes) -> None:
         """Cells and rows without a reference follow the one before them."""

@@ -65,19 +65,22 @@ def _contract(case: Case, folder: Path) -> Iterator[Dataset]:
 def run(case: Case, warehouse: Warehouse) -> Outcome:
     """Land and load the case's delivery, after the ones that were accepted before it."""
     with _contract(case, warehouse.home) as dataset, capture_logs() as logs:
-        with connect(Role.LOADER) as connection:
-            ensure_raw_tables(connection, [dataset])
+        has_raw = bool(case.before or case.expect.raw)
+        if has_raw:
+            with connect(Role.LOADER) as connection:
+                ensure_raw_tables(connection, [dataset])
         for sent in case.before:
             earlier = _stages(case, sent, dataset, warehouse)
             assert earlier.loaded is not None, earlier.landed.reason
             assert earlier.loaded.status == "loaded", earlier.loaded.reason
             assert gate_intake(earlier.loaded.batch_id).status == "accepted"
-        before = _table(dataset, "raw", dataset.raw_table)
+        before = _table(dataset, "raw", dataset.raw_table) if has_raw else []
         outcome = _stages(case, case, dataset, warehouse)
         outcome.raw_before = before or []
         if case.expect.raw is not None and outcome.loaded is not None:
             assert gate_intake(outcome.loaded.batch_id).status == "accepted"
-        outcome.raw_after = _table(dataset, "raw", dataset.raw_table) or []
+        after = _table(dataset, "raw", dataset.raw_table) if has_raw else []
+        outcome.raw_after = after or []
     outcome.traces += repr(logs)
     return outcome
 
