@@ -57,7 +57,8 @@ def frame_of(
 ) -> pl.DataFrame:
     """Numbered rows as a frame of trimmed text, empty cells null."""
     if not rows:
-        return pl.DataFrame()
+        schema = {header: pl.String for header in headers}
+        return pl.DataFrame(schema=schema | {ROW_NUMBER: pl.Int64, SHEET: pl.String})
     numbers, sheets, cells = zip(*rows, strict=True)
     columns = zip(*cells, strict=True)
     return pl.DataFrame(

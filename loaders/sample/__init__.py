@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from loaders.sample import (
 )
 from loaders.sample.defects import Defect, damage
 from loaders.sample.extract import Extract
-from loaders.sample.files import to_text, write_file, write_side_car
+from loaders.sample.files import file_order, to_text, write_file, write_side_car
 from loaders.sample.geography import SEEDS_DIR, SampleError, read_geography
 from loaders.sample.province import Month, Province
 from loaders.sample.truths import core
@@ -149,6 +149,12 @@ def _write(
         dataset, month, text, extract.frame, outdated, share, province.seed,
         KINDS.get(extract.dataset, []),
     )  # fmt: skip
+    order = file_order(dataset, extract.period, text)
+    if order is not None:
+        text = text[order]
+        numbers = {position: number for number, position in enumerate(order, start=1)}
+        found = [replace(d, row_number=numbers[d.row_number - 1]) for d in found]
+        found.sort(key=lambda defect: defect.row_number)
     path = inbox / dataset.source / extract.period / _file_name(dataset, extract.period)
     write_file(contract, dataset, extract.period, text, path)
     write_side_car(path, data_label, SAMPLE_NOTE, text.height)

@@ -13,6 +13,7 @@ import polars as pl
 from openpyxl import Workbook
 
 from loaders.contracts.model import Contract, Dataset
+from loaders.sample.envelopes import archive, delivery_order
 
 FIXED_TIME = (2024, 1, 1, 0, 0, 0)
 FIXED_STAMP = b"2024-01-01T00:00:00Z"
@@ -43,6 +44,14 @@ def to_text(dataset: Dataset, period: str, records: pl.DataFrame) -> pl.DataFram
     return records.select(cells)
 
 
+def file_order(dataset: Dataset, period: str, text: pl.DataFrame) -> list[int] | None:
+    """Positions of the rows as the file will hold them; None where it holds them as they are."""
+    if dataset.extension.reader.name != "xml130":
+        return None
+    columns = file_columns(dataset, period)
+    return delivery_order(text.select(pl.col(name).alias(h) for h, name in columns.items()))
+
+
 def write_file(
     contract: Contract, dataset: Dataset, period: str, text: pl.DataFrame, path: Path
 ) -> None:
@@ -58,6 +67,9 @@ def write_file(
             if dataset.column(name).logical_type == "integer"
         }
         path.write_bytes(_workbook(contract, dataset, period, rows, numeric, options))
+        return
+    if dataset.extension.reader.name == "xml130":
+        path.write_bytes(archive(rows, FIXED_TIME))
         return
     rows.write_csv(
         path,
