@@ -59,21 +59,25 @@ def read_worldbank(path: Path, limits: Limits, *, countries: Sequence[str] = ())
     return table
 
 
-def _records(path: Path) -> Iterator[tuple[str, list[str] | None]]:
+#: Why a line cannot be split, in Vietnamese and English.
+Reason = tuple[str, str]
+
+
+def _records(path: Path) -> Iterator[tuple[Reason, list[str] | None]]:
     """(why it cannot be split, cells) of every filled line; no cell of the layout spans two."""
     for line in lines(path):
         if not line.strip():
             continue
         try:
-            yield "", next(csv.reader([line.decode("utf-8")], strict=True))
+            yield ("", ""), next(csv.reader([line.decode("utf-8")], strict=True))
         except UnicodeDecodeError:
-            yield "not UTF-8", None
+            yield ("không phải UTF-8", "not UTF-8"), None
         except csv.Error:
-            yield "quotes do not match", None
+            yield ("dấu nháy không khớp", "quotes do not match"), None
 
 
 def _rows(
-    records: Iterator[tuple[str, list[str] | None]],
+    records: Iterator[tuple[Reason, list[str] | None]],
     years: list[str],
     countries: list[str],
     set_aside: Counter[str],
@@ -83,10 +87,14 @@ def _rows(
     width = len(KEY_HEADERS) + len(years)
     for reason, cells in records:
         if cells is not None and (len(cells) < width or any(cells[width:])):
-            reason, cells = f"{len(cells)} cells, {width} are needed", None
+            count, cells = len(cells), None
+            reason = (f"{count} ô, cần {width} ô", f"{count} cells, {width} are needed")
         if cells is None:
             number += 1
-            yield BrokenRow(number, f"không tách được dòng ({reason})", f"broken line: {reason}")
+            vietnamese, english = reason
+            yield BrokenRow(
+                number, f"không tách được dòng: {vietnamese}", f"broken line: {english}"
+            )
             continue
         key, values = cells[:4], cells[4:width]
         if countries and key[1] not in countries:
