@@ -68,18 +68,16 @@ class Workbook:
             return self.book.get_sheet_by_name(name)
 
     def rows(self, sheet: CalamineSheet) -> Iterator[list[Any]]:
-        """Rows from the sheet's own first row and column on; the empty cell is ``""``."""
+        """All rows of a sheet from its row 1 and column A on; the empty cell is ``""``."""
         if sheet.start is None:
             return
-        # Calamine starts at the first filled row; the sheet's own row numbers are wanted.
-        first, before = sheet.start
+        # The library's rows begin with the sheet's first row, but with its first filled column.
+        before = [""] * sheet.start[1]
         errors = self.errors.get(sheet.name, {})
         lines = {row for row, _ in errors}
-        for _ in range(first):
-            yield []
         with _parsing():
-            for number, row in enumerate(sheet.iter_rows(), first):
-                cells = [""] * before + row if before else row
+            for number, row in enumerate(sheet.iter_rows()):
+                cells = before + row if before else row
                 if number in lines:
                     cells = [errors.get((number, i), cell) for i, cell in enumerate(cells)]
                 yield cells
