@@ -16,7 +16,6 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -76,24 +75,19 @@ class Workbook:
             return self.book.get_sheet_by_name(name)
 
     def rows(self, sheet: CalamineSheet) -> Iterator[list[Any]]:
-        """Rows from the sheet's own first row and column on; the empty cell is ``""``."""
+        """All rows of a sheet from its row 1 and column A on; the empty cell is ``""``."""
         if sheet.start is None:
             return
-        # Calamine gives the empty rows above the first filled cell, not the columns before it.
-        before = sheet.start[1]
+        # The library's rows begin with the sheet's first row, but with its first filled column.
+        before = [""] * sheet.start[1]
         errors = self.errors.get(sheet.name, {})
         lines = {row for row, _ in errors}
-        rows = sheet.iter_rows()
-        for number in count():
-            with _parsing():
-                row = next(rows, None)
-            if row is None:
-                return
-            if before:
-                row = [""] * before + row
-            if number in lines:
-                row = [errors.get((number, i), cell) for i, cell in enumerate(row)]
-            yield row
+        with _parsing():
+            for number, row in enumerate(sheet.iter_rows()):
+                cells = before + row if before else row
+                if number in lines:
+                    cells = [errors.get((number, i), cell) for i, cell in enumerate(cells)]
+                yield cells
 
 
 def open_workbook(path: Path, limits: Limits, select: Select) -> Workbook:

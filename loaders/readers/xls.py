@@ -52,6 +52,8 @@ def inspect_xls(content: bytes) -> XlsContent:
     """
     try:
         return _records(_workbook_stream(content))
+    except ReaderError:
+        raise
     except (struct.error, IndexError, ValueError) as error:
         raise ReaderError(
             f"not a readable XLS workbook ({error}): damaged or cut off on the way; "
@@ -65,7 +67,7 @@ def _records(stream: bytes) -> XlsContent:
     extents: dict[int, tuple[int, int]] = defaultdict(lambda: (0, 0))
     pieces: list[bytes] = []
     lengths: list[int] | None = None
-    position, depth, sheet, text_bytes, cells, previous = 0, 0, -1, 0, 0, 0
+    position, depth, sheet, text_bytes, declared, previous = 0, 0, -1, 0, 0, 0
     while position + 4 <= len(stream):
         kind, size = struct.unpack_from("<HH", stream, position)
         body = position + 4
@@ -80,7 +82,7 @@ def _records(stream: bytes) -> XlsContent:
         elif kind == BOUNDSHEET:
             starts.append(struct.unpack_from("<I", stream, body)[0])
         elif kind == DIMENSIONS:
-            cells += _declared(stream[body : body + size])
+            declared += _declared(stream[body : body + size])
         elif kind == STRINGS or (kind == CONTINUE and previous == STRINGS):
             pieces.append(stream[body : body + size])
         elif kind in CELLS or kind == MULRK:
@@ -103,7 +105,7 @@ def _records(stream: bytes) -> XlsContent:
         previous = previous if kind == CONTINUE else kind
         position = body + size
     return XlsContent(
-        cells=cells + sum(rows * columns for rows, columns in extents.values()),
+        cells=max(declared, sum(rows * columns for rows, columns in extents.values())),
         text_bytes=text_bytes,
         errors=[errors.get(start, {}) for start in starts],
     )

@@ -7,47 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from openpyxl import Workbook
 
-from loaders.readers import Limits, ReaderError, Table, read_csv, read_jsonstat, read_xlsx
+from loaders.readers import Limits, ReaderError, Table, read_csv, read_jsonstat
 from loaders.readers.base import check_headers
-
-XLSX_OPTIONS: dict[str, Any] = {
-    "sheet": "DanhSach",
-    "header_rows": [5, 6],
-    "data_row": 8,
-    "period_cell": "A3",
-    "period_pattern": r"Tháng (?P<month>\d{1,2}) năm (?P<year>\d{4})",
-    "footer_pattern": "^(Tổng cộng|Người lập biểu)",
-}
 
 
 def rows(table: Table) -> list[dict[str, Any]]:
     return [row for batch in table.batches if batch.frame.width for row in batch.frame.to_dicts()]
-
-
-def workbook(path: Path, *, title: str = "Tháng 06 năm 2025", footer: bool = True) -> Path:
-    book = Workbook()
-    sheet = book.active
-    sheet.title = "DanhSach"
-    sheet["A1"], sheet["A2"], sheet["A3"] = "SỞ Y TẾ", "DANH MỤC", title
-    for column, value in enumerate(["STT", "Mã", "Giường bệnh", None], start=1):
-        sheet.cell(5, column, value)
-    sheet.cell(6, 3, "Kế  hoạch")
-    sheet.cell(6, 4, "Thực kê")
-    sheet.merge_cells("C5:D5")
-    sheet.merge_cells("A5:A6")
-    sheet.merge_cells("B5:B6")
-    for column in range(1, 5):
-        sheet.cell(7, column, f"({column})")
-    for number, row in enumerate([["51001", 12, 10.5], ["51002 ", 0, None]], start=1):
-        for column, value in enumerate([number, *row], start=1):
-            sheet.cell(7 + number, column, value)
-    if footer:
-        sheet.cell(10, 2, "Tổng cộng: 2")
-        sheet.cell(12, 3, "Người lập biểu")
-    book.save(path)
-    return path
 
 
 def test_csv_keeps_row_numbers_around_rows_that_cannot_be_split(tmp_path: Path) -> None:
@@ -126,52 +92,6 @@ def test_a_wrong_header_names_both_lists_and_the_closest_match() -> None:
     assert "missing ['MA_THE', 'TU_NGAY']" in message
     assert "unknown ['MA_THE_BHYT']" in message
     assert "'MA_THE' may be 'MA_THE_BHYT'" in message
-
-
-def test_xlsx_reads_merged_headers_numbers_and_footer(tmp_path: Path) -> None:
-    table = read_xlsx(workbook(tmp_path / "a.xlsx"), Limits(), **XLSX_OPTIONS)
-    assert table.headers == ["Mã", "Giường bệnh | Kế hoạch", "Giường bệnh | Thực kê"]
-    assert table.stated_period == "2025-06"
-    assert rows(table) == [
-        {
-            "Mã": "51001",
-            "Giường bệnh | Kế hoạch": "12",
-            "Giường bệnh | Thực kê": "10.5",
-            "_row_number": 1,
-            "_sheet": "DanhSach",
-        },
-        {
-            "Mã": "51002",
-            "Giường bệnh | Kế hoạch": "0",
-            "Giường bệnh | Thực kê": None,
-            "_row_number": 2,
-            "_sheet": "DanhSach",
-        },
-    ]
-    assert table.stated_rows == [2]
-
-
-def test_xlsx_cut_off_on_the_way_is_refused(tmp_path: Path) -> None:
-    path = workbook(tmp_path / "a.xlsx")
-    path.write_bytes(path.read_bytes()[:-400])
-    with pytest.raises(ReaderError, match="damaged or cut off"):
-        read_xlsx(path, Limits(), **XLSX_OPTIONS)
-
-
-def test_xlsx_without_its_footer_is_refused(tmp_path: Path) -> None:
-    table = read_xlsx(workbook(tmp_path / "a.xlsx", footer=False), Limits(), **XLSX_OPTIONS)
-    with pytest.raises(ReaderError, match="ends after 2 rows without its footer"):
-        rows(table)
-
-
-def test_xlsx_of_another_layout_is_refused(tmp_path: Path) -> None:
-    path = workbook(tmp_path / "a.xlsx", title="Quý II")
-    with pytest.raises(ReaderError, match="states no period"):
-        read_xlsx(path, Limits(), **XLSX_OPTIONS)
-    with pytest.raises(ReaderError, match=r"no sheet 'NhanLuc'.*DanhSach"):
-        read_xlsx(path, Limits(), **XLSX_OPTIONS | {"sheet": "NhanLuc"})
-    with pytest.raises(ReaderError, match="ends before its data row 50"):
-        read_xlsx(path, Limits(), **XLSX_OPTIONS | {"data_row": 50})
 
 
 def cube(values: Any) -> bytes:
