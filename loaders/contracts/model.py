@@ -25,6 +25,7 @@ from loaders.contracts.cells import NUMBER_CELL_READERS, CellOptions, cell_probl
 from loaders.contracts.cells import Strict as _Strict
 from loaders.periods import Frequency, check_period, months_of, period_in
 from loaders.readers.base import Limits
+from loaders.readers.unpack import Unpack
 
 CONTRACTS_DIR = Path(__file__).parent
 EXTENSION = "nq42"
@@ -62,6 +63,12 @@ class Named(_Strict):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
+class Reader(Named):
+    """A reader, and how the file is packed that it takes."""
+
+    unpack: Unpack | None = None
+
+
 class Schedule(_Strict):
     """When a delivery is due: by day ``due_day`` of the month after the period.
 
@@ -87,7 +94,7 @@ class SourceExtension(_Strict):
 class DatasetExtension(_Strict):
     schedule: Schedule
     connector: Named
-    reader: Named
+    reader: Reader
     limits: Limits = Limits()
     #: Column that states the month inside the file; a file of another month is refused.
     period_column: str | None = None

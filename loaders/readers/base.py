@@ -25,7 +25,8 @@ class Limits(BaseModel):
     ``max_bytes``: the landed file. ``max_unpacked_bytes``: all that an archive, workbook or XML
     envelope unfolds to, together; ``max_ratio``: unpacked to packed, from one MiB unpacked on;
     ``max_entries``: files in an archive or workbook; ``max_columns``: cells in a row;
-    ``max_rows``: rows in the file.
+    ``max_rows``: rows in the file; ``max_memory_bytes``: what a form that cannot be streamed (a
+    workbook) takes in memory.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -35,6 +36,7 @@ class Limits(BaseModel):
     max_entries: int = Field(default=2_000, ge=1)
     max_columns: int = Field(default=500, ge=1)
     max_rows: int = Field(default=50_000_000, ge=1)
+    max_memory_bytes: int = Field(default=2 * 1024**3, ge=1)
 
 
 @dataclass(frozen=True)
@@ -83,14 +85,17 @@ class Table:
 
 def clean(frame: pl.DataFrame) -> pl.DataFrame:
     """The text columns without outer spaces, empty cells as null."""
-    frame = frame.with_columns(pl.col(pl.String).str.strip_chars())
-    empty = frame.select((pl.col(pl.String) == "").any()).row(0, named=True)
-    # Nearly every column has no cell of spaces alone: a look costs less than a copy.
-    return frame.with_columns(
-        pl.when(pl.col(name) != "").then(pl.col(name)).alias(name)
-        for name, is_there in empty.items()
-        if is_there
-    )
+    return pl.DataFrame([trimmed(column) for column in frame])
+
+
+def trimmed(column: pl.Series) -> pl.Series:
+    """Outer spaces off, the empty cell is null; other types than text are left alone."""
+    if column.dtype != pl.String:
+        return column
+    text = column.str.strip_chars()
+    empty = text == ""
+    # Nearly no column has a cell of spaces alone: a look costs less than a copy.
+    return text.set(empty, None) if empty.any() else text
 
 
 def header_text(cell: str) -> str:

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, TextIO
@@ -33,6 +34,20 @@ ROW_BYTES = 32 * 1024 * 1024
 LINE_CHARACTERS = 1024 * 1024
 LINE_END = re.compile(rb"\r\n|\n|\r")
 EMPTY = "empty rows"
+BEYOND = "__beyond__"
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Columns of the file, those beyond the last header included, and how cells are parted."""
+
+    columns: list[str]
+    delimiter: str
+    quote: str | None
+
+    @property
+    def beyond(self) -> list[str]:
+        return [column for column in self.columns if column.startswith(BEYOND)]
 
 
 def read_csv(
@@ -62,8 +77,9 @@ def read_csv(
         headers, skip = _header(path, delimiter, encoding, quote, header_row)
     except (UnicodeDecodeError, csv.Error) as error:
         raise ReaderError(_unreadable(path, encoding, error)) from error
-    table = Table(headers=headers, batches=iter(()))
-    table.batches = _batches(path, table, skip, delimiter, encoding, quote)
+    layout = _Layout(headers, delimiter, quote)
+    table = Table(headers=headers[: len(headers) - len(layout.beyond)], batches=iter(()))
+    table.batches = _batches(path, table, skip, encoding, layout)
     return table
 
 
@@ -80,7 +96,11 @@ def _header(
         first = next(reader, None)
     if not first:
         raise ReaderError("the file has no header row; ask for the file again")
-    return [header_text(cell) for cell in first], header_row - 1 + reader.line_num
+    headers = [header_text(cell) for cell in first]
+    filled = next((i for i in range(len(headers), 0, -1) if headers[i - 1]), 1)
+    # A delimiter too many at the end of each row makes cells beyond the last column.
+    headers[filled:] = [f"{BEYOND}{number}" for number in range(len(headers) - filled)]
+    return headers, header_row - 1 + reader.line_num
 
 
 def _lines(stream: TextIO) -> Iterator[str]:
@@ -95,14 +115,15 @@ def _lines(stream: TextIO) -> Iterator[str]:
 
 
 def _batches(
-    path: Path, table: Table, skip: int, delimiter: str, encoding: str, quote: str | None
+    path: Path, table: Table, skip: int, encoding: str, layout: _Layout
 ) -> Iterator[TextBatch]:
     next_row = 1
+    mark = layout.quote.encode() if layout.quote else None
     try:
         with utf8_stream(path, encoding) as stream:
             rest = _skip(stream, skip)
-            for block in _blocks(stream, rest, quote.encode() if quote else None):
-                batch, next_row = _batch(block, table, delimiter, quote, next_row)
+            for block in _blocks(stream, rest, mark):
+                batch, next_row = _batch(block, table, layout, next_row)
                 yield batch
     except pa.ArrowInvalid as error:
         raise ReaderError(_unreadable(path, encoding, error)) from error
@@ -158,37 +179,46 @@ def _end_of_rows(data: bytes, quote: bytes | None) -> int:
     return end
 
 
-def _batch(
-    block: bytes, table: Table, delimiter: str, quote: str | None, next_row: int
-) -> tuple[TextBatch, int]:
+def _batch(block: bytes, table: Table, layout: _Layout, next_row: int) -> tuple[TextBatch, int]:
     """The rows of a block, and the number of the row after it."""
     wanted = [header for header in table.headers if table.is_wanted(header)]
-    frame, broken = _parse(block, table.headers, wanted, delimiter, quote)
-    height = frame.height + len(broken)
-    if quote and (block.count(b"\n") or block.count(b"\r")) > height:
-        _refuse_swallowed_rows(block, table.headers, delimiter, quote, next_row)
+    frame, ragged = _parse(block, layout, wanted + layout.beyond)
+    height = frame.height + len(ragged)
+    if layout.quote and (block.count(b"\n") or block.count(b"\r")) > height:
+        _refuse_swallowed_rows(block, layout, next_row)
     numbers = pl.int_range(next_row, next_row + height, eager=True)
-    if broken:
-        numbers = numbers.filter(~numbers.is_in([next_row - 1 + row.number for row in broken]))
+    if ragged:
+        numbers = numbers.filter(~numbers.is_in([next_row - 1 + row.number for row in ragged]))
     frame = clean(frame)
-    is_filled = _filled(frame, block, table, delimiter, quote)
+    is_filled = _filled(frame, block, layout)
     frame = frame.with_columns(numbers.alias(ROW_NUMBER), pl.lit("").alias(SHEET))
     if is_filled is not None:
         table.set_aside[EMPTY] += frame.height - is_filled.sum()
         frame = frame.filter(is_filled)
-    reasons = tuple(
+    broken = [
         BrokenRow(
             next_row - 1 + row.number,
             f"dòng có {row.actual_columns} ô, cần {row.expected_columns} ô",
             f"the row has {row.actual_columns} cells, {row.expected_columns} are needed",
         )
-        for row in broken
-    )
-    return TextBatch(frame, reasons), next_row + height
+        for row in ragged
+    ]
+    if layout.beyond:
+        is_over = pl.any_horizontal(pl.col(layout.beyond).is_not_null())
+        broken += [
+            BrokenRow(
+                number,
+                "có ô nằm ngoài cột cuối cùng của dòng tiêu đề",
+                "a cell stands beyond the last column of the header",
+            )
+            for number in frame.filter(is_over).get_column(ROW_NUMBER)
+        ]
+        frame = frame.filter(~is_over).drop(layout.beyond)
+    return TextBatch(frame, tuple(broken)), next_row + height
 
 
 def _parse(
-    block: bytes, headers: list[str], wanted: list[str], delimiter: str, quote: str | None
+    block: bytes, layout: _Layout, wanted: list[str]
 ) -> tuple[pl.DataFrame, list[pacsv.InvalidRow]]:
     broken: list[pacsv.InvalidRow] = []
 
@@ -200,12 +230,12 @@ def _parse(
         pa.BufferReader(block),
         # One thread: only then does Arrow tell the number of a row that it cannot split.
         read_options=pacsv.ReadOptions(
-            block_size=len(block) + 1, use_threads=False, column_names=headers
+            block_size=len(block) + 1, use_threads=False, column_names=layout.columns
         ),
         parse_options=pacsv.ParseOptions(
-            delimiter=delimiter,
-            quote_char=quote or False,
-            newlines_in_values=quote is not None,
+            delimiter=layout.delimiter,
+            quote_char=layout.quote or False,
+            newlines_in_values=layout.quote is not None,
             invalid_row_handler=keep_broken,
         ),
         convert_options=pacsv.ConvertOptions(
@@ -218,25 +248,21 @@ def _parse(
     return pl.DataFrame(pl.from_arrow(cells)), broken
 
 
-def _filled(
-    frame: pl.DataFrame, block: bytes, table: Table, delimiter: str, quote: str | None
-) -> pl.Series | None:
+def _filled(frame: pl.DataFrame, block: bytes, layout: _Layout) -> pl.Series | None:
     """Which rows have any cell, in whatever column; None when there is nothing to look for."""
     if frame.width == 0 or frame.height == 0 or 0 in frame.null_count().row(0):
         return None
     if frame.select(pl.all_horizontal(pl.all().is_null()).any()).item():
         # The cells that nobody asked for tell an empty line from a poor record.
-        frame = clean(_parse(block, table.headers, table.headers, delimiter, quote)[0])
+        frame = clean(_parse(block, layout, layout.columns)[0])
         return frame.select(pl.any_horizontal(pl.all().is_not_null())).to_series()
     return None
 
 
-def _refuse_swallowed_rows(
-    block: bytes, headers: list[str], delimiter: str, quote: str, next_row: int
-) -> None:
+def _refuse_swallowed_rows(block: bytes, layout: _Layout, next_row: int) -> None:
     """A stray quote makes one cell of all rows up to the next one; nothing else would notice."""
-    frame, _ = _parse(block, headers, headers, delimiter, quote)
-    a_row = re.escape(delimiter).join([r"[^\r\n]*"] * len(headers))
+    frame, _ = _parse(block, layout, layout.columns)
+    a_row = re.escape(layout.delimiter).join([r"[^\r\n]*"] * len(layout.columns))
     swallowed = frame.select(
         pl.any_horizontal(pl.all().str.contains(rf"[\r\n]{a_row}([\r\n]|$)")).fill_null(False)
     ).to_series()

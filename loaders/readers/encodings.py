@@ -152,6 +152,17 @@ def decode(content: bytes, encoding: str) -> str:
     return unicodedata.normalize("NFC", text.removeprefix("\ufeff"))
 
 
+def from_font(text: str, font: str) -> str:
+    """Text that a workbook holds as the characters of a legacy font, such as ``B×nh`` for Bình.
+
+    Text that is none of the font's (it is Unicode already) stays as it is.
+    """
+    try:
+        return decode(text.encode("cp1252"), font)
+    except UnicodeError:
+        return text
+
+
 def utf8_stream(path: Path, encoding: str) -> BinaryIO:
     """The text of a file as UTF-8 bytes without byte order mark, block by block.
 

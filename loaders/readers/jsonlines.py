@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from loaders.readers.base import BrokenRow, Limits, ReaderError, Table
 from loaders.readers.lines import lines
-from loaders.readers.rows import Item, batches, hint
+from loaders.readers.rows import Item, batches, check_usable, hint
 
 VERSION_KEYS = {"id", "event", "version", "cancel"}
 HALF_A_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -71,6 +71,7 @@ def read_jsonlines(
     reading = _Reading(path, limits, list(fields), dict(version) if version else None)
     newest = reading.survey()
     headers = list(fields) or list(reading.keys)
+    check_usable(headers)
     table = Table(headers=headers, batches=iter(()))
     table.batches = batches(headers, reading.rows(headers, newest, table.set_aside), limits)
     return table

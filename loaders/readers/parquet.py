@@ -17,9 +17,9 @@ from loaders.readers.base import (
     ReaderError,
     Table,
     TextBatch,
-    clean,
+    trimmed,
 )
-from loaders.readers.rows import BATCH_ROWS, Budget
+from loaders.readers.rows import BATCH_ROWS, Budget, check_usable
 
 ENCRYPTED_END = b"PARE"
 #: What a batch may hold as text: a short file can repeat one long text in every row.
@@ -65,6 +65,7 @@ def read_parquet(path: Path, limits: Limits) -> Table:
         schema = file.schema_arrow
         _check(file, schema, limits)
         # Texts stay what they are in the file, a dictionary, until their size is known.
+        # (Not asked of the columns' metadata: damage there ends the whole process in Arrow.)
         texts = [field.name for field in schema if _is_any(field.type, IS_TEXT)]
         file = pq.ParquetFile(path, read_dictionary=texts, page_checksum_verification=True)
     except ReaderError:
@@ -91,6 +92,7 @@ def _check(file: pq.ParquetFile, schema: pa.Schema, limits: Limits) -> None:
             "parts, or raise max_unpacked_bytes in the contract"
         )
     names = list(schema.names)
+    check_usable(names)
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise ReaderError(f"columns stand twice in the file: {doubled}; ask for a corrected file")
@@ -114,6 +116,8 @@ def _batches(file: pq.ParquetFile, budget: Budget) -> Iterator[TextBatch]:
         for record_batch in file.iter_batches(batch_size=BATCH_ROWS):
             if record_batch.num_rows == 0:
                 continue
+            # Damaged pages come as arrays that point outside themselves.
+            record_batch.validate(full=True)
             frame = _text(record_batch, budget)
             yield TextBatch(
                 frame.with_columns(
@@ -129,7 +133,7 @@ def _batches(file: pq.ParquetFile, budget: Budget) -> Iterator[TextBatch]:
 
 
 def _text(record_batch: pa.RecordBatch, budget: Budget) -> pl.DataFrame:
-    columns = {}
+    columns = []
     total = 0
     for name, column in zip(record_batch.schema.names, record_batch.columns, strict=True):
         if pa.types.is_dictionary(column.type):
@@ -143,8 +147,8 @@ def _text(record_batch: pa.RecordBatch, budget: Budget) -> pl.DataFrame:
                 )
             budget.spend(size)
             column = column.cast(column.type.value_type)
-        columns[name] = _column(column)
-    return clean(pl.DataFrame(columns))
+        columns.append(trimmed(_column(column).alias(name)))
+    return pl.DataFrame(columns)
 
 
 def _column(column: pa.Array) -> pl.Series:
@@ -168,6 +172,11 @@ def _column(column: pa.Array) -> pl.Series:
 
 
 def _damaged(error: BaseException) -> ReaderError:
+    if "Not yet implemented" in str(error):
+        return ReaderError(
+            "texts of the Parquet file have one of the DELTA encodings; ask for the file with "
+            "plain or dictionary encoding (format version 1.0)"
+        )
     return ReaderError(
         f"not a readable Parquet file ({type(error).__name__}): damaged or cut off on the way; "
         "ask for the file again"

@@ -14,7 +14,7 @@ from loaders.readers.base import (
     Limits,
     ReaderError,
     TextBatch,
-    clean,
+    trimmed,
 )
 
 BATCH_ROWS = 50_000
@@ -60,15 +60,25 @@ def frame_of(
         return pl.DataFrame()
     numbers, sheets, cells = zip(*rows, strict=True)
     columns = zip(*cells, strict=True)
-    text = pl.DataFrame(
+    return pl.DataFrame(
         [
-            pl.Series(header, column, dtype=pl.String)
-            for header, column in zip(headers, columns, strict=True)
+            *(
+                trimmed(pl.Series(header, column, dtype=pl.String))
+                for header, column in zip(headers, columns, strict=True)
+            ),
+            pl.Series(ROW_NUMBER, numbers, dtype=pl.Int64),
+            pl.Series(SHEET, sheets, dtype=pl.String),
         ]
     )
-    return clean(text).with_columns(
-        pl.Series(ROW_NUMBER, numbers, dtype=pl.Int64), pl.Series(SHEET, sheets, dtype=pl.String)
-    )
+
+
+def check_usable(headers: Sequence[str]) -> None:
+    """Refuse columns that cannot be told apart: without a name, or with one that batches use."""
+    for header in headers:
+        if not header.strip() or header in (ROW_NUMBER, SHEET):
+            raise ReaderError(
+                f"a column is called {header!r}: no name for one; ask for a corrected file"
+            )
 
 
 class Budget:
@@ -116,6 +126,7 @@ def check_cube(names: Sequence[str], limits: Limits) -> None:
             f"the table has {len(names)} dimensions, {limits.max_columns - 1} are allowed; fetch "
             "a smaller one, or raise max_columns in the contract"
         )
+    check_usable(names)
     doubled = sorted({name for name in names if list(names).count(name) > 1})
     if doubled or VALUE_HEADER in names:
         raise ReaderError(

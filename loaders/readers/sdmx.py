@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from loaders.readers.base import Limits, ReaderError, Table
-from loaders.readers.rows import Item, batches, check_names
+from loaders.readers.rows import Item, batches, check_names, check_usable
 from loaders.readers.safe_xml import events, forget
 
 STRUCTURE_SPECIFIC = ("StructureSpecificData", "StructureSpecificTimeSeriesData")
@@ -56,6 +56,7 @@ def read_sdmx(path: Path, limits: Limits, *, columns: Sequence[str] = ()) -> Tab
         )
     check_names(columns, found, WHAT)
     headers = list(columns) or list(found)
+    check_usable(headers)
     return Table(headers=headers, batches=batches(headers, _rows(path, headers), limits))
 
 

@@ -22,6 +22,7 @@ from loaders.log import get_logger, log_context
 from loaders.postgres.binary_copy import BinaryCopy
 from loaders.postgres.database import Role, connect
 from loaders.readers import ReaderError, Table
+from loaders.readers.unpack import unpacked
 from loaders.settings import get_settings
 from loaders.stages.land import lock_month
 from loaders.stages.reading import Accounts, open_table, read_rows
@@ -124,14 +125,19 @@ def load(batch_id: str, run_id: str = "manual") -> LoadResult:
         return result
 
 
-def _open(batch: Batch) -> Table:
-    path = get_settings().landing / batch.landing_path
+@contextmanager
+def _open(batch: Batch) -> Iterator[Table]:
+    """The landed file, unpacked where the contract says that it is packed."""
+    store, dataset = get_settings().landing, batch.dataset
+    path = store / batch.landing_path
     if not path.exists():
         raise ReaderError(
             "the landed bytes are gone (purged by retention?); put the file into the inbox again"
         )
+    extension = dataset.extension
     has_corrections = batch.corrections_path is not None
-    return open_table(path, batch.dataset, batch.period, whole=has_corrections)
+    with unpacked(path, extension.reader.unpack, extension.limits, store / ".work") as content:
+        yield open_table(content, dataset, batch.period, whole=has_corrections)
 
 
 def _corrector(batch: Batch) -> Corrector:
@@ -143,15 +149,15 @@ def _corrector(batch: Batch) -> Corrector:
 
 
 def _fill_stage(connection: psycopg.Connection, batch: Batch, key: bytes) -> Accounts:
-    table = _open(batch)
     stage = sql.Identifier("stage", batch.stage_table)
     columns = {n: t for n, t in table_columns(batch.dataset).items() if n not in batch.constants}
-    _create_stage(connection, stage, columns)
-    clear_quarantine(connection, batch)
-    conformer = Conformer(batch.dataset, batch.period, key)
     stated_rows = batch.control_totals.get("rows")
-    with connection.cursor() as cursor, _sender(cursor, stage, columns) as send:
-        accounts = read_rows(table, conformer, _corrector(batch), stated_rows, send)
+    with _open(batch) as table:
+        _create_stage(connection, stage, columns)
+        clear_quarantine(connection, batch)
+        conformer = Conformer(batch.dataset, batch.period, key)
+        with connection.cursor() as cursor, _sender(cursor, stage, columns) as send:
+            accounts = read_rows(table, conformer, _corrector(batch), stated_rows, send)
     _add_constants(connection, batch, stage)
     write_quarantine(connection, batch, map(_contract_row, accounts.findings))
     return accounts

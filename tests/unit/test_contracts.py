@@ -64,7 +64,7 @@ BROKEN: dict[str, tuple[Edit, str, str]] = {
     "unknown reader": (
         lambda d: _set(_extension(_dataset(d))["reader"], "name", "fax"),
         "reader.name",
-        "known: csv, jsonlines, jsonstat",
+        "known: csv, json",
     ),
     "option that the reader does not take": (
         lambda d: _set(_extension(_dataset(d))["reader"]["options"], "delimeter", ";"),
@@ -75,27 +75,6 @@ BROKEN: dict[str, tuple[Edit, str, str]] = {
         lambda d: _set(_extension(_dataset(d))["connector"], "options", {}),
         "connector.options.pattern",
         "local needs this option",
-    ),
-    "option that is not of its type": (
-        lambda d: _set(_extension(_dataset(d))["connector"]["options"], "stable_seconds", "long"),
-        "connector.options.stable_seconds",
-        "valid number",
-    ),
-    "mark that would keep a person's number": (
-        lambda d: _set(
-            _extension(_dataset(d)),
-            "connector",
-            {
-                "name": "sql",
-                "options": {
-                    "url_credential": "agency",
-                    "query": "select 1",
-                    "mark_column": _extension(_column(d, "person_key"))["header"],
-                },
-            },
-        ),
-        "connector.options.mark_column",
-        "is personal",
     ),
     "identifier that would be kept": (
         lambda d: _extension(_column(d, "person_key")).pop("privacy"),

@@ -162,6 +162,8 @@ def test_two_contents_of_one_version_are_both_broken(tmp_path: Path) -> None:
         ([{"a": {"b": 1, "c": 2}}], {"fields": ["a.b"]}, r"\['a.c'\]"),
         ([{"a": 1}], {"fields": ["a.b"]}, r"\['a'\]"),
         ([record(1, 1)], {"version": VERSION | {"id": "idbangi"}}, "closest: 'idbanghi'"),
+        ([{"": 1}], {}, "a column is called ''"),
+        ([{"_sheet": 1}], {}, "a column is called '_sheet'"),
         ([record(1, 1)], {"version": {"id": "idbanghi"}}, "'version' needs"),
     ],
 )

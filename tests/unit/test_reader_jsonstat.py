@@ -86,6 +86,7 @@ def test_the_sparse_form(tmp_path: Path) -> None:
         (category(index=["2023", "2024"], label={"2023": 5, "2024": [1]}), "not those of"),
         (category(index=["2023"]), "span 2 cells but 4 values"),
         (category(), "span 0 cells but 4 values"),
+        (changed(id=["_sheet"], dimension={"_sheet": CUBE["dimension"]["Năm"]}), "'_sheet'"),
         (changed(id=["Tỉnh", "Tỉnh"]), r"stand twice .*\['Tỉnh'\]"),
         (changed(value=[1, 2, 3]), "span 4 cells but 3 values"),
         (changed(value=[1, 2, 3, [4]]), "is a list, not a number"),

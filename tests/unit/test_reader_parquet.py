@@ -134,6 +134,38 @@ def test_encrypted_cut_off_and_other_files_are_refused(tmp_path: Path) -> None:
             rows(read_parquet(path, Limits()))
 
 
+@pytest.mark.parametrize("encoding", ["DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"])
+def test_encodings(tmp_path: Path, encoding: str) -> None:
+    columns = {"a": ["x", None, "y"], "b": [1, 2, None]}
+    path = written(tmp_path, columns, use_dictionary=False, data_page_version="2.0")
+    assert [(r["a"], r["b"]) for r in rows(read_parquet(path, Limits()))] == [
+        ("x", "1"),
+        (None, "2"),
+        ("y", None),
+    ]
+    path = written(tmp_path, columns, column_encoding={"a": encoding}, use_dictionary=False)
+    with pytest.raises(ReaderError, match="DELTA encodings; ask for"):
+        rows(read_parquet(path, Limits()))
+
+
+def test_texts_that_are_no_utf_8_are_damage(tmp_path: Path) -> None:
+    offsets, texts = pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xff")
+    column = pa.Array.from_buffers(pa.string(), 1, [None, offsets, texts])
+    with pytest.raises(ReaderError, match="not a readable Parquet file"):
+        rows(read_parquet(written(tmp_path, {"a": column}), Limits()))
+
+
+@pytest.mark.parametrize("name", ["", " ", "_sheet", "_row_number"])
+def test_columns_without_a_name_of_their_own_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ReaderError, match="no name for one"):
+        read_parquet(written(tmp_path, {name: [1]}), Limits())
+
+
+def test_a_name_that_is_a_pattern_is_a_name(tmp_path: Path) -> None:
+    path = written(tmp_path, {"^.*$": [" a "], "b": [" "]})
+    assert tuple(rows(read_parquet(path, Limits()))[0].values())[:2] == ("a", None)
+
+
 def test_columns_of_one_name_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(pa.Table.from_arrays([pa.array([1]), pa.array([2])], ["a", "a"]), path)

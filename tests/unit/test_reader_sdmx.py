@@ -150,6 +150,7 @@ def test_an_attribute_of_a_group_is_refused_only_when_asked_for(
         (message("Structure", ""), "no SDMX-ML 2.1 data message but 'Structure'"),
         (b"<html><body/></html>", "but 'html'"),
         (message("GenericData", ""), "no observation"),
+        (GENERIC.replace(b'id="REF_AREA"', b""), "a column is called ''"),
         (b"<!DOCTYPE a>" + SPECIFIC[38:], "document type"),
         (
             b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>' + SPECIFIC[38:],

@@ -101,7 +101,7 @@ def test_csv_without_a_header_is_refused(tmp_path: Path, content: bytes) -> None
 def test_csv_in_another_encoding_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes("A,B\n1,Quảng Ngãi\n".encode("utf-16-le"))
-    with pytest.raises(ReaderError, match="not readable as utf-8: .* look like utf-16-le"):
+    with pytest.raises(ReaderError, match=r"not readable as utf-8: .* look like utf-16-le"):
         rows(read_csv(path, Limits()))
 
 
@@ -223,3 +223,15 @@ def test_jsonstat_that_was_cut_off_is_refused(tmp_path: Path, content: bytes, re
     path.write_bytes(content)
     with pytest.raises(ReaderError, match=reason):
         read_jsonstat(path, Limits())
+
+
+def test_csv_takes_a_delimiter_too_many_at_the_end_of_each_row(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("A,B,,\n1,2,,\n3,4,,x\n5,,,\n", "utf-8")
+    table = read_csv(path, Limits())
+    assert table.headers == ["A", "B"]
+    (batch,) = table.batches
+    assert batch.frame.select("A", "B", "_row_number").rows() == [("1", "2", 1), ("5", None, 3)]
+    assert [(row.row_number, row.reason_en) for row in batch.broken] == [
+        (2, "a cell stands beyond the last column of the header")
+    ]
