@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
@@ -19,6 +20,10 @@ from loaders.postgres import database, embedded
 from loaders.postgres.database import DRIVER
 from loaders.postgres.migrate import migrate
 from loaders.settings import Settings, get_settings
+
+# How long one example takes says more of the machine than of the code.
+hypothesis.settings.register_profile("nq42", deadline=None)
+hypothesis.settings.load_profile("nq42")
 
 TEST_KEY = "a key for tests only, never used for real people"
 TEST_BI_PASSWORD = "bi-password-for-tests"

@@ -37,6 +37,14 @@ LINE_END = re.compile(rb"\r\n|\n|\r")
 EMPTY = "empty rows"
 BEYOND = "__beyond__"
 
+#: First bytes of what is sent under the name of a text file.
+OTHER_KINDS = {
+    b"PK\x03\x04": "a ZIP archive or XLSX workbook",
+    b"\x1f\x8b": "a gzip stream",
+    b"\xd0\xcf\x11\xe0": "an old workbook (XLS)",
+    b"%PDF": "a PDF",
+}
+
 
 @dataclass(frozen=True)
 class _Layout:
@@ -74,6 +82,7 @@ def read_csv(
         ReaderError: no header, a quote that is never closed, or bytes that are not text in
             ``encoding``.
     """
+    _refuse_other_kinds(path)
     try:
         headers, skip = _header(path, delimiter, encoding, quote, header_row)
     except (UnicodeDecodeError, csv.Error) as error:
@@ -82,6 +91,17 @@ def read_csv(
     table = Table(headers=headers[: len(headers) - len(layout.beyond)], batches=iter(()))
     table.batches = _batches(path, table, skip, encoding, layout)
     return table
+
+
+def _refuse_other_kinds(path: Path) -> None:
+    with path.open("rb") as stream:
+        head = stream.read(4)
+    for mark, kind in OTHER_KINDS.items():
+        if head.startswith(mark):
+            raise ReaderError(
+                f"the file is {kind}, not delimited text; ask for text, or correct reader and "
+                "unpack in the contract"
+            )
 
 
 def _header(

@@ -120,13 +120,22 @@ class Expect(Strict):
     maturity: str | None = None
     raw: RawChange | None = None
     refused: str | None = None
+    #: For words that depend on the version of a library: a whole expression.
+    refused_pattern: str | None = None
     refused_at_land: str | None = None
     missing: str | None = None
     unchanged: bool = False
 
     @model_validator(mode="after")
     def _one_end(self) -> Expect:
-        ends = ("loaded", "loaded_rows", "refused", "refused_at_land", "missing")
+        ends = (
+            "loaded",
+            "loaded_rows",
+            "refused",
+            "refused_pattern",
+            "refused_at_land",
+            "missing",
+        )
         used = [end for end in ends if getattr(self, end) is not None]
         if len(used) + self.unchanged != 1:
             raise ValueError(f"one of {', '.join(ends)}, unchanged is needed, found {used}")
@@ -245,10 +254,8 @@ def file_name(case: Case) -> str:
 
 
 def _named(said: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "name": said["name"],
-        "options": {key: value for key, value in said.items() if key != "name"},
-    }
+    own = {key: said[key] for key in ("name", "unpack") if key in said}
+    return own | {"options": {key: value for key, value in said.items() if key not in own}}
 
 
 def _own(value: dict[str, Any]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -187,8 +188,13 @@ def check(case: Case, outcome: Outcome, expect: Expect | None = None) -> None:
     assert landed.status == "landed", landed.reason
     assert loaded is not None
     assert outcome.receipt is not None
-    if expect.refused is not None:
-        assert (loaded.status, loaded.reason) == ("refused", f"{file_name(case)}: {expect.refused}")
+    if expect.refused is not None or expect.refused_pattern is not None:
+        assert loaded.status == "refused"
+        reason = (loaded.reason or "").removeprefix(f"{file_name(case)}: ")
+        if expect.refused is not None:
+            assert reason == expect.refused
+        else:
+            assert re.fullmatch(expect.refused_pattern or "", reason), reason
         assert outcome.rows is None, "a refused delivery left a stage table"
         assert outcome.quarantine == [], "a refused delivery left rows in quarantine"
         assert outcome.raw_after == outcome.raw_before
