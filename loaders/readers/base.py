@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 ROW_NUMBER = "_row_number"
 SHEET = "_sheet"
+#: No header has a long number or a date in it; a person's row has.
+DATA = re.compile(r"[0-9]{5}|[0-9][/.-][0-9]{1,2}[/.-][0-9]")
 
 
 class ReaderError(ValueError):
@@ -121,9 +124,16 @@ def check_headers(found: Sequence[str], expected: Sequence[str]) -> None:
         )
     missing = [header for header in expected if header not in found]
     unknown = [header for header in found if header not in expected]
+    if _holds_data(unknown, found, expected):
+        raise ReaderError(
+            f"the header does not match the contract: missing {missing}, and {len(unknown)} cells "
+            "that are not shown, for the line seems to hold data too; ask for a corrected file"
+        )
     doubled = sorted({header for header in found if found.count(header) > 1})
     if doubled:
-        raise ReaderError(f"columns stand twice in the header: {doubled}; ask for a corrected file")
+        raise ReaderError(
+            f"columns stand twice in the header: {_shown(doubled)}; ask for a corrected file"
+        )
     if not missing and not unknown:
         return
     hints = []
@@ -133,9 +143,20 @@ def check_headers(found: Sequence[str], expected: Sequence[str]) -> None:
             hints.append(f"{header!r} may be {close[0]!r}")
     hint = f" ({'; '.join(hints)})" if hints else ""
     raise ReaderError(
-        f"the header does not match the contract: missing {missing}, unknown {unknown}{hint}; "
-        "ask for a corrected file, or add the new layout with its first month to the contract"
+        f"the header does not match the contract: missing {missing}, unknown {_shown(unknown)}"
+        f"{hint}; ask for a corrected file, or add the new layout with its first month to the "
+        "contract"
     )
+
+
+def _shown(headers: Sequence[str]) -> list[str]:
+    return [header if len(header) <= 100 else f"{header[:100]}…" for header in headers]
+
+
+def _holds_data(unknown: Sequence[str], found: Sequence[str], expected: Sequence[str]) -> bool:
+    """True where a row of data seems to be in the line of the header: its line end was lost."""
+    is_two_lines = len(found) > 2 and len(found) >= 2 * len(expected) - 1
+    return bool(unknown) and (is_two_lines or any(DATA.search(header) for header in unknown))
 
 
 def _is_header(found: Sequence[str], expected: Sequence[str]) -> bool:

@@ -27,6 +27,7 @@ from loaders.readers.base import (
     header_text,
 )
 from loaders.readers.encodings import undecodable, utf8_stream
+from loaders.readers.quoting import Quoting
 
 BLOCK_BYTES = 4 * 1024 * 1024
 ROW_BYTES = 32 * 1024 * 1024
@@ -138,11 +139,11 @@ def _batches(
     path: Path, table: Table, skip: int, encoding: str, layout: _Layout
 ) -> Iterator[TextBatch]:
     next_row = 1
-    mark = layout.quote.encode() if layout.quote else None
+    quoting = Quoting(layout.quote, layout.delimiter)
     try:
         with utf8_stream(path, encoding) as stream:
             rest = _skip(stream, skip)
-            for block in _blocks(stream, rest, mark):
+            for block in _blocks(stream, rest, quoting):
                 batch, next_row = _batch(block, table, layout, next_row)
                 yield batch
     except pa.ArrowInvalid as error:
@@ -162,11 +163,11 @@ def _skip(stream: BinaryIO, lines: int) -> bytes:
     return b""
 
 
-def _blocks(stream: BinaryIO, rest: bytes, quote: bytes | None) -> Iterator[bytes]:
+def _blocks(stream: BinaryIO, rest: bytes, quoting: Quoting) -> Iterator[bytes]:
     """The rows in blocks of whole rows, so that no more than one block lies in memory."""
     while block := stream.read(BLOCK_BYTES):
         rest += block
-        end = _end_of_rows(rest, quote)
+        end = quoting.end_of_rows(rest)
         if end:
             yield rest[:end]
             rest = rest[end:]
@@ -176,9 +177,9 @@ def _blocks(stream: BinaryIO, rest: bytes, quote: bytes | None) -> Iterator[byte
                 "this is no delimited text; ask for the file again, or set quote: null in the "
                 "contract if the sender never quotes"
             )
-    if quote and rest.count(quote) % 2:
+    if quoting.is_open(rest):
         raise ReaderError(
-            f"a {quote.decode()} is opened and never closed: the file was cut off or is not "
+            f"a {quoting.quote} is opened and never closed: the file was cut off or is not "
             "quoted; ask for the file again, or set quote: null in the contract if the sender "
             "never quotes"
         )
@@ -186,26 +187,14 @@ def _blocks(stream: BinaryIO, rest: bytes, quote: bytes | None) -> Iterator[byte
         yield rest
 
 
-def _end_of_rows(data: bytes, quote: bytes | None) -> int:
-    """Where the last whole row ends; a line break between quotes ends no row."""
-    line_end = b"\n" if b"\n" in data else b"\r"
-    end = data.rfind(line_end) + 1
-    if quote:
-        quotes = data.count(quote, 0, end)
-        while quotes % 2 and end:
-            before = data.rfind(line_end, 0, end - 1) + 1
-            quotes -= data.count(quote, before, end)
-            end = before
-    return end
-
-
 def _batch(block: bytes, table: Table, layout: _Layout, next_row: int) -> tuple[TextBatch, int]:
     """The rows of a block, and the number of the row after it."""
     wanted = [header for header in table.headers if table.is_wanted(header)]
+    _check_text(block)
     frame, ragged = _parse(block, layout, wanted + layout.beyond)
     height = frame.height + len(ragged)
     if layout.quote and (block.count(b"\n") or block.count(b"\r")) > height:
-        _refuse_swallowed_rows(block, layout, next_row)
+        _refuse_swallowed_rows(block, layout, ragged, next_row)
     numbers = pl.int_range(next_row, next_row + height, eager=True)
     if ragged:
         numbers = numbers.filter(~numbers.is_in([next_row - 1 + row.number for row in ragged]))
@@ -237,6 +226,16 @@ def _batch(block: bytes, table: Table, layout: _Layout, next_row: int) -> tuple[
     return TextBatch(frame, tuple(broken)), next_row + height
 
 
+def _check_text(block: bytes) -> None:
+    """Refuse bytes that are no UTF-8, also in cells that nobody asked for.
+
+    Arrow shows a row that it cannot split as text, and cannot show what is none.
+    """
+    ends = pa.array([0, len(block)], pa.int32()).buffers()[1]
+    text = pa.Array.from_buffers(pa.string(), 1, [None, ends, pa.py_buffer(block)])
+    text.validate(full=True)
+
+
 def _parse(
     block: bytes, layout: _Layout, wanted: list[str]
 ) -> tuple[pl.DataFrame, list[pacsv.InvalidRow]]:
@@ -263,6 +262,7 @@ def _parse(
             include_columns=wanted,
             null_values=[""],
             strings_can_be_null=True,
+            check_utf8=False,  # _check_text has
         ),
     )
     return pl.DataFrame(pl.from_arrow(cells)), broken
@@ -279,19 +279,23 @@ def _filled(frame: pl.DataFrame, block: bytes, layout: _Layout) -> pl.Series | N
     return None
 
 
-def _refuse_swallowed_rows(block: bytes, layout: _Layout, next_row: int) -> None:
+def _refuse_swallowed_rows(
+    block: bytes, layout: _Layout, ragged: list[pacsv.InvalidRow], next_row: int
+) -> None:
     """A stray quote makes one cell of all rows up to the next one; nothing else would notice."""
+    between = re.escape(layout.delimiter)
+    a_row = rf"[\r\n](?:[^\r\n]*{between}){{{len(layout.columns) - 1}}}[^\r\n]*(?:[\r\n]|$)"
     frame, _ = _parse(block, layout, layout.columns)
-    a_row = re.escape(layout.delimiter).join([r"[^\r\n]*"] * len(layout.columns))
-    swallowed = frame.select(
-        pl.any_horizontal(pl.all().str.contains(rf"[\r\n]{a_row}([\r\n]|$)")).fill_null(False)
-    ).to_series()
+    holds_rows = pl.any_horizontal(pl.all().str.contains(a_row)).fill_null(False)
+    swallowed = frame.select(holds_rows).to_series()
+    numbers = [row.number for row in ragged if re.search(a_row, row.text.rstrip("\r\n"))]
     if swallowed.any():
-        row = next_row + (swallowed.arg_max() or 0)
+        numbers.append(1 + (swallowed.arg_max() or 0))
+    if numbers:
         raise ReaderError(
-            f"about row {row}: a cell between quotes holds whole rows: a quote is opened and "
-            "closed only further down; ask for a corrected file, or set quote: null in the "
-            "contract if the sender never quotes"
+            f"about row {next_row - 1 + min(numbers)}: a cell between quotes holds whole rows: a "
+            "quote is opened and closed only further down; ask for a corrected file, or set "
+            "quote: null in the contract if the sender never quotes"
         )
 
 

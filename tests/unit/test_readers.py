@@ -155,3 +155,22 @@ def test_csv_takes_a_delimiter_too_many_at_the_end_of_each_row(tmp_path: Path) -
     assert [(row.row_number, row.reason_en) for row in batch.broken] == [
         (2, "a cell stands beyond the last column of the header")
     ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "SO_DINH_DANH,HO_TEN051185000001,Nguyễn Thị Hoa",
+        "SO_DINH_DANH,HO_TENNguyễn Thị Hoa,Lê Ái",
+        "SO_DINH_DANH,17/03/1985",
+    ],
+)
+def test_a_row_of_data_in_the_line_of_the_header_is_not_shown(line: str) -> None:
+    with pytest.raises(ReaderError, match="seems to hold data too; ask for a corrected") as caught:
+        check_headers(line.split(","), ["SO_DINH_DANH", "HO_TEN"])
+    assert not any(secret in str(caught.value) for secret in ("051185", "Hoa", "1985"))
+
+
+def test_a_long_header_is_shown_in_part() -> None:
+    with pytest.raises(ReaderError, match=r"unknown \['A{100}…'\]; ask"):
+        check_headers(["KY", "A" * 70_000], ["KY"])
