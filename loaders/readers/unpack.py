@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import stat
+import struct
 import time
 import zipfile
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ BLOCK_BYTES = 1024 * 1024
 RATIO_FROM_BYTES = 1024 * 1024
 #: What a process that was killed left behind is removed after this time.
 STALE_SECONDS = 24 * 3600
+#: The directory of an archive is held in memory: this much of it per entry that may be in there.
+INDEX_BYTES_PER_ENTRY = 1024
 #: Files that Windows and macOS add to archives by themselves.
 LITTER = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$|Thumbs\.db$|desktop\.ini$)", re.IGNORECASE)
 PACKED = re.compile(
@@ -102,14 +105,39 @@ def check_size(size: int, packed: int, limits: Limits) -> None:
         )
 
 
+def open_zip(path: Path, limits: Limits) -> zipfile.ZipFile:
+    """An archive, after a look at how long its directory is.
+
+    Raises:
+        ReaderError: more entries than the limit can have.
+        zipfile.BadZipFile: and whatever else a damaged archive leads ``zipfile`` to.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - 76 - 22 - 0xFFFF, 0))
+        tail = file.read()
+    end = tail.rfind(b"PK\x05\x06")
+    index = struct.unpack_from("<I", tail, end + 12)[0] if 0 <= end <= len(tail) - 22 else 0
+    # Java's spreadsheet programs write the 64-bit form, which stands before the ordinary end.
+    if end >= 76 and tail.startswith(b"PK\x06\x07", end - 20):
+        index = max(index % 0xFFFFFFFF, struct.unpack_from("<Q", tail, end - 76 + 40)[0])
+    if index > limits.max_entries * INDEX_BYTES_PER_ENTRY:
+        raise _too_many("a directory for many more files than that", limits)
+    return zipfile.ZipFile(path)
+
+
+def _too_many(found: str, limits: Limits) -> ReaderError:
+    return ReaderError(
+        f"at most {limits.max_entries:,} entries of an archive are taken, this one has {found}; "
+        "ask what was sent, or raise limits.max_entries in the contract"
+    )
+
+
 def check_entries(archive: zipfile.ZipFile, limits: Limits) -> list[zipfile.ZipInfo]:
     """The files of an archive, refused where the archive as a whole cannot be trusted."""
     entries = archive.infolist()
     if len(entries) > limits.max_entries:
-        raise ReaderError(
-            f"the archive lists {len(entries):,} entries, at most {limits.max_entries:,} are "
-            "taken; ask what was sent, or raise limits.max_entries in the contract"
-        )
+        raise _too_many(f"{len(entries):,}", limits)
     seen: set[str] = set()
     for entry in entries:
         if unsafe_name(entry.filename):
@@ -140,7 +168,7 @@ def check_entries(archive: zipfile.ZipFile, limits: Limits) -> list[zipfile.ZipI
 
 def _zip_blocks(path: Path, unpack: Unpack, limits: Limits) -> Iterator[bytes]:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path, limits) as archive:
             entry = _member(check_entries(archive, limits), unpack.member)
             check_size(entry.file_size, path.stat().st_size, limits)
             with archive.open(entry) as content:

@@ -165,10 +165,26 @@ def test_a_declared_size_that_lies_is_not_believed(tmp_path: Path) -> None:
         content(tmp_path / "a", ZIP)
 
 
-def test_too_many_entries_are_refused(tmp_path: Path) -> None:
-    path = archive(tmp_path / "a", {f"{i}.csv": ROWS for i in range(5)})
-    with pytest.raises(ReaderError, match="lists 5 entries, at most 4 are taken"):
-        content(path, Unpack(format="zip", member="1.csv"), Limits(max_entries=4))
+def test_too_many_entries_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = archive(tmp_path / "a", {f"{i}.csv": ROWS for i in range(100)})
+    one = Unpack(format="zip", member="1.csv")
+    assert content(path, one, Limits(max_entries=100)) == ROWS
+    with pytest.raises(ReaderError, match=r"at most 99 entries .*, this one has 100; ask"):
+        content(path, one, Limits(max_entries=99))
+    # A directory that is far too long is not even read; in the 64-bit form neither.
+    whole = path.read_bytes()
+    end = whole.index(b"PK\x05\x06")
+    size = struct.unpack_from("<I", whole, end + 12)[0]
+    long = struct.pack("<4sQHHIIQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, 100, 100, size, end - size)
+    locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, end, 1)
+    ordinary = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 2**32 - 1, 2**32 - 1, 0)
+    wide = tmp_path / "wide"
+    wide.write_bytes(whole[:end] + long + locator + ordinary)
+    assert content(wide, one) == ROWS
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    for file in (path, wide):
+        with pytest.raises(ReaderError, match="a directory for many more files"):
+            content(file, one, Limits(max_entries=4))
 
 
 @pytest.mark.parametrize("unpack", [ZIP, GZIP])
