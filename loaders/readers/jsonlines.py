@@ -59,7 +59,7 @@ def read_jsonlines(
             greatest version is given; the others are ``set_aside["older version"]``, a repeated
             line ``set_aside["repeated"]``, all versions of a record taken back
             ``set_aside["cancelled"]``. Two contents under one version are broken rows. This
-            holds about 200 bytes for every record in memory, bounded by ``limits.max_rows``.
+            holds about 300 bytes for every record in memory, bounded by ``limits.max_rows``.
 
     Raises:
         ReaderError: no record at all, an unknown key, a list or an object as a value, a limit.

@@ -14,7 +14,7 @@ import pytest
 
 from loaders.conform import CONTRACT_RULES, Conformer
 from loaders.contracts.model import get_dataset
-from loaders.readers import READERS, Limits
+from loaders.readers import READERS
 from loaders.readers.base import check_headers
 from loaders.register import computed_kpis
 from loaders.report import words
@@ -64,7 +64,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
 def _text(file: GeneratedFile) -> pl.DataFrame:
     dataset = get_dataset(file.source, file.dataset)
     reader = dataset.extension.reader
-    table = READERS[reader.name](file.path, Limits(), **reader.options)
+    table = READERS[reader.name](file.path, dataset.extension.limits, **reader.options)
     return pl.concat(batch.frame for batch in table.batches)
 
 
@@ -109,7 +109,7 @@ def test_headers_are_those_of_the_contract(sample: Sample, period: str) -> None:
             continue
         dataset = get_dataset(file.source, file.dataset)
         reader = dataset.extension.reader
-        table = READERS[reader.name](file.path, Limits(), **reader.options)
+        table = READERS[reader.name](file.path, dataset.extension.limits, **reader.options)
         check_headers(table.headers, dataset.headers(period))
         assert table.stated_period in (None, period)
         rows = sum(batch.frame.height + len(batch.broken) for batch in table.batches)
@@ -125,7 +125,7 @@ def test_the_contract_rules_find_exactly_their_defects(sample: Sample, period: s
         dataset = get_dataset(file.source, file.dataset)
         reader = dataset.extension.reader
         conformer = Conformer(dataset, period, b"k" * 32)
-        table = READERS[reader.name](file.path, Limits(), **reader.options)
+        table = READERS[reader.name](file.path, dataset.extension.limits, **reader.options)
         found = Counter(
             (finding.row_number, finding.rule_id)
             for batch in table.batches

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from loaders.contracts.model import get_dataset
-from loaders.readers import READERS, Limits
+from loaders.readers import READERS
 from loaders.sample import GeneratedFile, generate
 from loaders.sample.geography import SEEDS_DIR
 
@@ -38,7 +38,7 @@ class Written:
         contract = get_dataset(file.source, dataset)
         names = {column.header(period): column.name for column in contract.columns}
         reader = contract.extension.reader
-        table = READERS[reader.name](file.path, Limits(), **reader.options)
+        table = READERS[reader.name](file.path, contract.extension.limits, **reader.options)
         frame = pl.concat(batch.frame for batch in table.batches)
         return [
             {names.get(header, header): value for header, value in row.items()}

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from loaders.contracts.model import get_dataset
-from loaders.readers import READERS, Limits
+from loaders.readers import READERS
 from loaders.sample import GeneratedFile, generate
 
 Row = dict[str, str]
@@ -35,7 +35,7 @@ class Written:
         contract = get_dataset(file.source, dataset)
         names = {column.header(period): column.name for column in contract.columns}
         reader = contract.extension.reader
-        table = READERS[reader.name](file.path, Limits(), **reader.options)
+        table = READERS[reader.name](file.path, contract.extension.limits, **reader.options)
         frame = pl.concat(batch.frame for batch in table.batches)
         return [
             {names.get(header, header): value for header, value in row.items()}
