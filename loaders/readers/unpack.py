@@ -91,6 +91,11 @@ def unsafe_name(name: str) -> bool:
     return parts[0] == "" or ".." in parts or bool(re.match(r"[A-Za-z]:", name)) or "\0" in name
 
 
+def shown(name: str) -> str:
+    """A name for messages: some programs name a file after the person that it is about."""
+    return re.sub(r"\d{9,}", "#", name)
+
+
 def check_size(size: int, packed: int, limits: Limits) -> None:
     """Refuse what unfolds to more than the limits allow; ``packed`` is the file's own size."""
     if size > limits.max_unpacked_bytes:
@@ -140,27 +145,25 @@ def check_entries(archive: zipfile.ZipFile, limits: Limits) -> list[zipfile.ZipI
         raise _too_many(f"{len(entries):,}", limits)
     seen: set[str] = set()
     for entry in entries:
+        name = repr(shown(entry.filename))
         if unsafe_name(entry.filename):
             raise ReaderError(
-                f"the entry {entry.filename!r} leads out of the archive: not taken; ask what was "
-                "sent"
+                f"the entry {name} leads out of the archive: not taken; ask what was sent"
             )
         if stat.S_ISLNK(entry.external_attr >> 16):
             raise ReaderError(
-                f"the entry {entry.filename!r} is a link, not a file; ask for the files themselves"
+                f"the entry {name} is a link, not a file; ask for the files themselves"
             )
         if entry.flag_bits & 0x1:
-            raise ReaderError(
-                f"the entry {entry.filename!r} is encrypted; ask for the file without a password"
-            )
+            raise ReaderError(f"the entry {name} is encrypted; ask for the file without a password")
         if entry.filename.lower() in seen:
             raise ReaderError(
-                f"the entry {entry.filename!r} stands twice in the archive; ask for the file again"
+                f"the entry {name} stands twice in the archive; ask for the file again"
             )
         seen.add(entry.filename.lower())
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ReaderError(
-                f"the entry {entry.filename!r} is packed by method {entry.compress_type}; ask for "
+                f"the entry {name} is packed by method {entry.compress_type}; ask for "
                 "an ordinary ZIP archive (store or deflate)"
             )
     return [entry for entry in entries if not entry.is_dir()]
@@ -219,7 +222,7 @@ def _member(entries: list[zipfile.ZipInfo], pattern: str | None) -> zipfile.ZipI
     named = f"no file {pattern!r}" if pattern else "no file"
     if found:
         named = f"{len(found)} files" + (f" that fit {pattern!r}" if pattern else "")
-    names = [entry.filename for entry in (found or files)]
+    names = [shown(entry.filename) for entry in (found or files)]
     more = f" and {len(names) - 20} more" if len(names) > 20 else ""
     raise ReaderError(
         f"{named} in the archive, one is needed: {names[:20]}{more}; ask for a corrected archive, "
@@ -231,7 +234,7 @@ def _refuse_packed(head: bytes, name: str) -> None:
     is_zip = head.startswith(b"PK\x03\x04") and not head[30:].startswith(OFFICE_ENTRIES)
     if is_zip or PACKED.match(head):
         raise ReaderError(
-            f"{name!r} is an archive inside the archive; ask for the file packed once"
+            f"{shown(name)!r} is an archive inside the archive; ask for the file packed once"
         )
 
 

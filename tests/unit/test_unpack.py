@@ -9,15 +9,19 @@ import stat
 import struct
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from loaders.contracts.model import Reader, get_dataset
 from loaders.readers import Limits, ReaderError
 from loaders.readers.unpack import Unpack, unpacked
+from loaders.stages import load
 
 ROWS = b"A,B\n1,2\n"
 
@@ -117,6 +121,33 @@ def test_archive_inside_the_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "b").write_bytes(gzip.compress(inner))
     with pytest.raises(ReaderError, match="an archive inside the archive"):
         content(tmp_path / "b", GZIP)
+
+
+def test_a_name_that_holds_a_personal_number_is_not_shown(tmp_path: Path) -> None:
+    path = archive(tmp_path / "a", {"051088001234.csv": ROWS, "../051088001234.csv": ROWS})
+    with pytest.raises(ReaderError) as caught:
+        content(path, ZIP)
+    assert "'../#.csv'" in str(caught.value)
+    path = archive(tmp_path / "a", {"051088001234.csv": ROWS, "2025-06.csv": ROWS})
+    with pytest.raises(ReaderError) as caught:
+        content(path, ZIP)
+    assert "['#.csv', '2025-06.csv']" in str(caught.value)
+
+
+def test_load_reads_what_is_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = get_dataset("poverty_review", "poor_households")
+    reader = Reader(name="csv", options={"delimiter": ";"}, unpack=GZIP)
+    extension = dataset.extension.model_copy(update={"reader": reader})
+    headers = ";".join(dataset.headers("2025-06"))
+    (tmp_path / "landed").write_bytes(gzip.compress(f"{headers}\n".encode()))
+    monkeypatch.setattr(load, "get_settings", lambda: SimpleNamespace(landing=tmp_path))
+    batch = load.Batch(
+        "b", replace(dataset, extension=extension), "2025-06", "s", "landed", "f", "real", {}
+    )
+    with load._open(batch) as table:
+        assert table.headers == dataset.headers("2025-06")
+        assert len(list((tmp_path / ".work").iterdir())) == 1
+    assert list((tmp_path / ".work").iterdir()) == []
 
 
 def test_a_link_is_refused(tmp_path: Path) -> None:
