@@ -193,7 +193,7 @@ def _batch(block: bytes, table: Table, layout: _Layout, next_row: int) -> tuple[
     _check_text(block)
     frame, ragged = _parse(block, layout, wanted + layout.beyond)
     height = frame.height + len(ragged)
-    if layout.quote and (block.count(b"\n") or block.count(b"\r")) > height:
+    if layout.quote and _lines_in(block) > height:
         _refuse_swallowed_rows(block, layout, ragged, next_row)
     numbers = pl.int_range(next_row, next_row + height, eager=True)
     if ragged:
@@ -224,6 +224,11 @@ def _batch(block: bytes, table: Table, layout: _Layout, next_row: int) -> tuple[
         ]
         frame = frame.filter(~is_over).drop(layout.beyond)
     return TextBatch(frame, tuple(broken)), next_row + height
+
+
+def _lines_in(block: bytes) -> int:
+    ends = block.count(b"\n") + block.count(b"\r") - block.count(b"\r\n")
+    return ends + (not block.endswith((b"\n", b"\r")))
 
 
 def _check_text(block: bytes) -> None:

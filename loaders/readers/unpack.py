@@ -169,6 +169,11 @@ def check_entries(archive: zipfile.ZipFile, limits: Limits) -> list[zipfile.ZipI
     return [entry for entry in entries if not entry.is_dir()]
 
 
+def said_by(error: Exception) -> str:
+    """What a library says of a damaged archive, without the bytes that it may quote."""
+    return re.split(r"\W*(?:\bb)?['\"]", str(error), maxsplit=1)[0] or type(error).__name__
+
+
 def _zip_blocks(path: Path, unpack: Unpack, limits: Limits) -> Iterator[bytes]:
     try:
         with open_zip(path, limits) as archive:
@@ -185,8 +190,8 @@ def _zip_blocks(path: Path, unpack: Unpack, limits: Limits) -> Iterator[bytes]:
         raise
     except Exception as error:  # zipfile lets out whatever a damaged archive leads it to
         raise ReaderError(
-            f"not a readable ZIP archive ({error}): damaged, cut off on the way, or of another "
-            "kind; ask for the file again"
+            f"not a readable ZIP archive ({said_by(error)}): damaged, cut off on the way, or of "
+            "another kind; ask for the file again"
         ) from error
 
 
@@ -203,8 +208,8 @@ def _gzip_blocks(path: Path) -> Iterator[bytes]:
         raise
     except Exception as error:  # EOFError, zlib.error, BadGzipFile, struct.error
         raise ReaderError(
-            f"not a readable gzip file ({error}): damaged, cut off on the way, or of another "
-            "kind; ask for the file again"
+            f"not a readable gzip file ({said_by(error)}): damaged, cut off on the way, or of "
+            "another kind; ask for the file again"
         ) from error
 
 

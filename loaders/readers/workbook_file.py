@@ -23,7 +23,7 @@ from lxml import etree
 from python_calamine import CalamineSheet, CalamineWorkbook, PasswordError
 
 from loaders.readers.base import Limits, ReaderError
-from loaders.readers.unpack import check_entries, check_size, open_zip
+from loaders.readers.unpack import check_entries, check_size, open_zip, said_by
 from loaders.readers.xls import CFB_MAGIC, encrypted, inspect_xls
 
 BLOCK_BYTES = 1024 * 1024
@@ -131,9 +131,10 @@ def _parsing() -> Iterator[None]:
         is_safe = isinstance(error, zipfile.BadZipFile | zlib.error | EOFError)
         if isinstance(error, PasswordError):
             raise encrypted() from error
+        said = said_by(error) if is_safe else type(error).__name__
         raise ReaderError(
-            f"not a readable workbook ({error if is_safe else type(error).__name__}): damaged or "
-            "cut off on the way; ask for the file again"
+            f"not a readable workbook ({said}): damaged or cut off on the way; ask for the file "
+            "again"
         ) from error
 
 

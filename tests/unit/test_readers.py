@@ -174,3 +174,13 @@ def test_a_row_of_data_in_the_line_of_the_header_is_not_shown(line: str) -> None
 def test_a_long_header_is_shown_in_part() -> None:
     with pytest.raises(ReaderError, match=r"unknown \['A{100}…'\]; ask"):
         check_headers(["KY", "A" * 70_000], ["KY"])
+
+
+@pytest.mark.parametrize(
+    "rows", ['1,"x\n2,y"\n', '1,"x\n2,y"', '1,"x\n2,y","z"\n', '1,"x\r2,y"\n3,z']
+)
+def test_a_quote_that_swallows_one_row_is_refused(tmp_path: Path, rows: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("A,B\n" + rows, "utf-8", newline="")
+    with pytest.raises(ReaderError, match="about row 1: a cell between quotes holds whole rows"):
+        list(read_csv(path, Limits()).batches)

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from loaders.contracts.model import Reader, get_dataset
 from loaders.readers import Limits, ReaderError
-from loaders.readers.unpack import Unpack, unpacked
+from loaders.readers.unpack import Unpack, said_by, unpacked
 from loaders.stages import load
 
 ROWS = b"A,B\n1,2\n"
@@ -280,3 +280,16 @@ def test_no_damage_leads_to_another_error(tmp_path: Path, data: st.DataObject) -
 def test_member_is_an_option_of_zip_only() -> None:
     with pytest.raises(ValidationError, match="'member' goes with format 'zip'"):
         Unpack(format="gzip", member="a.csv")
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("File is not a zip file", "File is not a zip file"),
+        ("Not a gzipped file (b'Nguy')", "Not a gzipped file"),
+        ("File name in directory 'a' and header b'Nguy' differ.", "File name in directory"),
+        ("'utf-8' codec can't decode byte", "ValueError"),
+    ],
+)
+def test_bytes_that_a_library_quotes_are_not_shown(said: str, shown: str) -> None:
+    assert said_by(ValueError(said)) == shown
