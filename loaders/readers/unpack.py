@@ -127,14 +127,14 @@ def open_zip(path: Path, limits: Limits) -> zipfile.ZipFile:
     if end >= 76 and tail.startswith(b"PK\x06\x07", end - 20):
         index = max(index % 0xFFFFFFFF, struct.unpack_from("<Q", tail, end - 76 + 40)[0])
     if index > limits.max_entries * INDEX_BYTES_PER_ENTRY:
-        raise _too_many("a directory for many more files than that", limits)
+        raise _too_many("far too many", limits)
     return zipfile.ZipFile(path)
 
 
 def _too_many(found: str, limits: Limits) -> ReaderError:
     return ReaderError(
-        f"at most {limits.max_entries:,} entries of an archive are taken, this one has {found}; "
-        "ask what was sent, or raise limits.max_entries in the contract"
+        f"the archive lists {found} entries, at most {limits.max_entries:,} are taken; ask what "
+        "was sent, or raise limits.max_entries in the contract"
     )
 
 

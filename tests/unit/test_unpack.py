@@ -200,7 +200,7 @@ def test_too_many_entries_are_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     path = archive(tmp_path / "a", {f"{i}.csv": ROWS for i in range(100)})
     one = Unpack(format="zip", member="1.csv")
     assert content(path, one, Limits(max_entries=100)) == ROWS
-    with pytest.raises(ReaderError, match=r"at most 99 entries .*, this one has 100; ask"):
+    with pytest.raises(ReaderError, match="lists 100 entries, at most 99 are taken"):
         content(path, one, Limits(max_entries=99))
     # A directory that is far too long is not even read; in the 64-bit form neither.
     whole = path.read_bytes()
@@ -214,7 +214,7 @@ def test_too_many_entries_are_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     assert content(wide, one) == ROWS
     monkeypatch.setattr(zipfile, "ZipFile", None)
     for file in (path, wide):
-        with pytest.raises(ReaderError, match="a directory for many more files"):
+        with pytest.raises(ReaderError, match="lists far too many entries, at most 4"):
             content(file, one, Limits(max_entries=4))
 
 
