@@ -72,8 +72,7 @@ def read_csv(
 
     Args:
         delimiter: one character between cells.
-        encoding: one of `readers.encodings`, or any other that Python knows; a byte order mark of
-            UTF-8 may stand or not.
+        encoding: one of `readers.encodings`; a byte order mark of UTF-8 may stand or not.
         quote: character around cells that hold a delimiter or a line break, doubled inside;
             null where the sender never quotes and the character is text like any other.
         header_row: line of the header, counted from 1; lines above it are titles.
