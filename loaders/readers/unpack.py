@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import stat
+import struct
 import time
 import zipfile
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ BLOCK_BYTES = 1024 * 1024
 RATIO_FROM_BYTES = 1024 * 1024
 #: What a process that was killed left behind is removed after this time.
 STALE_SECONDS = 24 * 3600
+#: The directory of an archive is held in memory: this much of it per entry that may be in there.
+INDEX_BYTES_PER_ENTRY = 1024
 #: Files that Windows and macOS add to archives by themselves.
 LITTER = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$|Thumbs\.db$|desktop\.ini$)", re.IGNORECASE)
 PACKED = re.compile(
@@ -88,6 +91,11 @@ def unsafe_name(name: str) -> bool:
     return parts[0] == "" or ".." in parts or bool(re.match(r"[A-Za-z]:", name)) or "\0" in name
 
 
+def shown(name: str) -> str:
+    """A name for messages: some programs name a file after the person that it is about."""
+    return re.sub(r"\d{9,}", "#", name)
+
+
 def check_size(size: int, packed: int, limits: Limits) -> None:
     """Refuse what unfolds to more than the limits allow; ``packed`` is the file's own size."""
     if size > limits.max_unpacked_bytes:
@@ -102,37 +110,60 @@ def check_size(size: int, packed: int, limits: Limits) -> None:
         )
 
 
+def open_zip(path: Path, limits: Limits) -> zipfile.ZipFile:
+    """An archive, after a look at how long its directory is.
+
+    Raises:
+        ReaderError: more entries than the limit can have.
+        zipfile.BadZipFile: and whatever else a damaged archive leads ``zipfile`` to.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - 76 - 22 - 0xFFFF, 0))
+        tail = file.read()
+    end = tail.rfind(b"PK\x05\x06")
+    index = struct.unpack_from("<I", tail, end + 12)[0] if 0 <= end <= len(tail) - 22 else 0
+    # Java's spreadsheet programs write the 64-bit form, which stands before the ordinary end.
+    if end >= 76 and tail.startswith(b"PK\x06\x07", end - 20):
+        index = max(index % 0xFFFFFFFF, struct.unpack_from("<Q", tail, end - 76 + 40)[0])
+    if index > limits.max_entries * INDEX_BYTES_PER_ENTRY:
+        raise _too_many("a directory for many more files than that", limits)
+    return zipfile.ZipFile(path)
+
+
+def _too_many(found: str, limits: Limits) -> ReaderError:
+    return ReaderError(
+        f"at most {limits.max_entries:,} entries of an archive are taken, this one has {found}; "
+        "ask what was sent, or raise limits.max_entries in the contract"
+    )
+
+
 def check_entries(archive: zipfile.ZipFile, limits: Limits) -> list[zipfile.ZipInfo]:
     """The files of an archive, refused where the archive as a whole cannot be trusted."""
     entries = archive.infolist()
     if len(entries) > limits.max_entries:
-        raise ReaderError(
-            f"the archive lists {len(entries):,} entries, at most {limits.max_entries:,} are "
-            "taken; ask what was sent, or raise limits.max_entries in the contract"
-        )
+        raise _too_many(f"{len(entries):,}", limits)
     seen: set[str] = set()
     for entry in entries:
+        name = repr(shown(entry.filename))
         if unsafe_name(entry.filename):
             raise ReaderError(
-                f"the entry {entry.filename!r} leads out of the archive: not taken; ask what was "
-                "sent"
+                f"the entry {name} leads out of the archive: not taken; ask what was sent"
             )
         if stat.S_ISLNK(entry.external_attr >> 16):
             raise ReaderError(
-                f"the entry {entry.filename!r} is a link, not a file; ask for the files themselves"
+                f"the entry {name} is a link, not a file; ask for the files themselves"
             )
         if entry.flag_bits & 0x1:
-            raise ReaderError(
-                f"the entry {entry.filename!r} is encrypted; ask for the file without a password"
-            )
+            raise ReaderError(f"the entry {name} is encrypted; ask for the file without a password")
         if entry.filename.lower() in seen:
             raise ReaderError(
-                f"the entry {entry.filename!r} stands twice in the archive; ask for the file again"
+                f"the entry {name} stands twice in the archive; ask for the file again"
             )
         seen.add(entry.filename.lower())
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ReaderError(
-                f"the entry {entry.filename!r} is packed by method {entry.compress_type}; ask for "
+                f"the entry {name} is packed by method {entry.compress_type}; ask for "
                 "an ordinary ZIP archive (store or deflate)"
             )
     return [entry for entry in entries if not entry.is_dir()]
@@ -145,7 +176,7 @@ def said_by(error: Exception) -> str:
 
 def _zip_blocks(path: Path, unpack: Unpack, limits: Limits) -> Iterator[bytes]:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path, limits) as archive:
             entry = _member(check_entries(archive, limits), unpack.member)
             check_size(entry.file_size, path.stat().st_size, limits)
             with archive.open(entry) as content:
@@ -196,7 +227,7 @@ def _member(entries: list[zipfile.ZipInfo], pattern: str | None) -> zipfile.ZipI
     named = f"no file {pattern!r}" if pattern else "no file"
     if found:
         named = f"{len(found)} files" + (f" that fit {pattern!r}" if pattern else "")
-    names = [entry.filename for entry in (found or files)]
+    names = [shown(entry.filename) for entry in (found or files)]
     more = f" and {len(names) - 20} more" if len(names) > 20 else ""
     raise ReaderError(
         f"{named} in the archive, one is needed: {names[:20]}{more}; ask for a corrected archive, "
@@ -208,7 +239,7 @@ def _refuse_packed(head: bytes, name: str) -> None:
     is_zip = head.startswith(b"PK\x03\x04") and not head[30:].startswith(OFFICE_ENTRIES)
     if is_zip or PACKED.match(head):
         raise ReaderError(
-            f"{name!r} is an archive inside the archive; ask for the file packed once"
+            f"{shown(name)!r} is an archive inside the archive; ask for the file packed once"
         )
 
 

@@ -23,7 +23,7 @@ from lxml import etree
 from python_calamine import CalamineSheet, CalamineWorkbook, PasswordError
 
 from loaders.readers.base import Limits, ReaderError
-from loaders.readers.unpack import check_entries, check_size, said_by
+from loaders.readers.unpack import check_entries, check_size, open_zip, said_by
 from loaders.readers.xls import CFB_MAGIC, encrypted, inspect_xls
 
 BLOCK_BYTES = 1024 * 1024
@@ -162,7 +162,7 @@ def _open_xls(path: Path, limits: Limits, select: Select) -> Workbook:
 
 
 def _open_xlsx(path: Path, limits: Limits, select: Select) -> Workbook:
-    with _parsing(), zipfile.ZipFile(path) as archive:
+    with _parsing(), open_zip(path, limits) as archive:
         entries = {entry.filename: entry for entry in check_entries(archive, limits)}
         parts = _sheet_parts(archive, entries, limits)
         wanted = select(list(parts))
@@ -304,7 +304,7 @@ class _Extent:
                 "computed: it would be read as empty; ask for the workbook opened and saved by a "
                 "spreadsheet program, or with values in place of formulas"
             )
-        self._before = block[-CELL_LENGTH:]
+        self._before = joined[-CELL_LENGTH:]
 
     def _add_any(self, block: bytes) -> None:
         """Cells and rows without a reference follow the one before them."""

@@ -114,7 +114,7 @@ def generate(
         known: dict[str, Known] = {}
         for domain in DOMAINS:
             for extract in domain.extracts(province, month):
-                file, lost, found = _write(
+                file, lost, found = write_extract(
                     extract, province, month, inbox, data_label, defect_share
                 )
                 written.append(file)
@@ -133,7 +133,7 @@ def generate(
     return written
 
 
-def _write(
+def write_extract(
     extract: Extract,
     province: Province,
     month: Month,
@@ -141,6 +141,7 @@ def _write(
     data_label: str,
     share: float,
 ) -> tuple[GeneratedFile, np.ndarray, list[Defect]]:
+    """Damage one extract and write it with its side-car: the file, rows lost, the defects."""
     contract = get_contract(extract.source)
     dataset = contract.dataset(extract.dataset)
     outdated = province.geography.outdated[month.era]

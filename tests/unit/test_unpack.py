@@ -9,15 +9,19 @@ import stat
 import struct
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from loaders.contracts.model import Reader, get_dataset
 from loaders.readers import Limits, ReaderError
 from loaders.readers.unpack import Unpack, said_by, unpacked
+from loaders.stages import load
 
 ROWS = b"A,B\n1,2\n"
 
@@ -119,6 +123,33 @@ def test_archive_inside_the_archive_is_refused(tmp_path: Path) -> None:
         content(tmp_path / "b", GZIP)
 
 
+def test_a_name_that_holds_a_personal_number_is_not_shown(tmp_path: Path) -> None:
+    path = archive(tmp_path / "a", {"051088001234.csv": ROWS, "../051088001234.csv": ROWS})
+    with pytest.raises(ReaderError) as caught:
+        content(path, ZIP)
+    assert "'../#.csv'" in str(caught.value)
+    path = archive(tmp_path / "a", {"051088001234.csv": ROWS, "2025-06.csv": ROWS})
+    with pytest.raises(ReaderError) as caught:
+        content(path, ZIP)
+    assert "['#.csv', '2025-06.csv']" in str(caught.value)
+
+
+def test_load_reads_what_is_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = get_dataset("poverty_review", "poor_households")
+    reader = Reader(name="csv", options={"delimiter": ";"}, unpack=GZIP)
+    extension = dataset.extension.model_copy(update={"reader": reader})
+    headers = ";".join(dataset.headers("2025-06"))
+    (tmp_path / "landed").write_bytes(gzip.compress(f"{headers}\n".encode()))
+    monkeypatch.setattr(load, "get_settings", lambda: SimpleNamespace(landing=tmp_path))
+    batch = load.Batch(
+        "b", replace(dataset, extension=extension), "2025-06", "s", "landed", "f", "real", {}
+    )
+    with load._open(batch) as table:
+        assert table.headers == dataset.headers("2025-06")
+        assert len(list((tmp_path / ".work").iterdir())) == 1
+    assert list((tmp_path / ".work").iterdir()) == []
+
+
 def test_a_link_is_refused(tmp_path: Path) -> None:
     link = zipfile.ZipInfo("a.csv")
     link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
@@ -165,10 +196,26 @@ def test_a_declared_size_that_lies_is_not_believed(tmp_path: Path) -> None:
         content(tmp_path / "a", ZIP)
 
 
-def test_too_many_entries_are_refused(tmp_path: Path) -> None:
-    path = archive(tmp_path / "a", {f"{i}.csv": ROWS for i in range(5)})
-    with pytest.raises(ReaderError, match="lists 5 entries, at most 4 are taken"):
-        content(path, Unpack(format="zip", member="1.csv"), Limits(max_entries=4))
+def test_too_many_entries_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = archive(tmp_path / "a", {f"{i}.csv": ROWS for i in range(100)})
+    one = Unpack(format="zip", member="1.csv")
+    assert content(path, one, Limits(max_entries=100)) == ROWS
+    with pytest.raises(ReaderError, match=r"at most 99 entries .*, this one has 100; ask"):
+        content(path, one, Limits(max_entries=99))
+    # A directory that is far too long is not even read; in the 64-bit form neither.
+    whole = path.read_bytes()
+    end = whole.index(b"PK\x05\x06")
+    size = struct.unpack_from("<I", whole, end + 12)[0]
+    long = struct.pack("<4sQHHIIQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, 100, 100, size, end - size)
+    locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, end, 1)
+    ordinary = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 2**32 - 1, 2**32 - 1, 0)
+    wide = tmp_path / "wide"
+    wide.write_bytes(whole[:end] + long + locator + ordinary)
+    assert content(wide, one) == ROWS
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    for file in (path, wide):
+        with pytest.raises(ReaderError, match="a directory for many more files"):
+            content(file, one, Limits(max_entries=4))
 
 
 @pytest.mark.parametrize("unpack", [ZIP, GZIP])
