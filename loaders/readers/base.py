@@ -124,7 +124,7 @@ def check_headers(found: Sequence[str], expected: Sequence[str]) -> None:
         )
     missing = [header for header in expected if header not in found]
     unknown = [header for header in found if header not in expected]
-    if _holds_data(unknown, found, expected):
+    if _holds_data(unknown, missing):
         raise ReaderError(
             f"the header does not match the contract: missing {missing}, and {len(unknown)} cells "
             "that are not shown, for the line seems to hold data too; ask for a corrected file"
@@ -153,10 +153,12 @@ def _shown(headers: Sequence[str]) -> list[str]:
     return [header if len(header) <= 100 else f"{header[:100]}…" for header in headers]
 
 
-def _holds_data(unknown: Sequence[str], found: Sequence[str], expected: Sequence[str]) -> bool:
+def _holds_data(unknown: Sequence[str], missing: Sequence[str]) -> bool:
     """True where a row of data seems to be in the line of the header: its line end was lost."""
-    is_two_lines = len(found) > 2 and len(found) >= 2 * len(expected) - 1
-    return bool(unknown) and (is_two_lines or any(DATA.search(header) for header in unknown))
+    # The first cell of the row then stands right after the last header.
+    starts = tuple(missing)
+    is_joined = len(unknown) > len(missing) and any(cell.startswith(starts) for cell in unknown)
+    return is_joined or any(DATA.search(header) for header in unknown)
 
 
 def _is_header(found: Sequence[str], expected: Sequence[str]) -> bool:
