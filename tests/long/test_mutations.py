@@ -59,7 +59,7 @@ def test_no_damage_reaches_the_database(tmp_path: Path, capsys: pytest.CaptureFi
     run = started("tests/mutations/test_load.py", tmp_path / "loads", NQ42_MUTATION_LOADS=LOADS)
     output = run.communicate()[0]
     assert run.returncode == 0, output[-20_000:]
-    ends = re.findall(r"^.?(\w+: \{.*\})$", output, re.MULTILINE)
+    ends = re.findall(r"^\.?(\w+: \{.*\})$", output, re.MULTILINE)
     with capsys.disabled():
         print("\n" + "\n".join(ends))
     assert len(ends) > 5

@@ -6,6 +6,7 @@ Every choice comes from a `random.Random`, so that Hypothesis can replay and shr
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import re
 import warnings
@@ -25,8 +26,8 @@ PIECES = (
     *(b"0", b"-1", b"1e999", b"NaN", b"null", b"9" * 40, b"99/99/9999", b"31/02/2025"),
     *(b"0001-01-01", b"A" * 70_000),
 )
-#: First bytes of gzip, Parquet and the old Excel form: lines mean nothing in there.
-PACKED = (b"\x1f\x8b", b"PA", b"\xd0\xcf")
+#: First bytes of Parquet and the old Excel form: lines mean nothing in there.
+PACKED = (b"PA", b"\xd0\xcf")
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "cp1258", "latin-1", "cp437")
 DELIMITERS = (b",", b";", b"\t", b"|")
 
@@ -36,6 +37,8 @@ def damaged(content: bytes, random: Random) -> bytes:
     kinds = list(BYTES)
     if content.startswith(b"PK"):
         kinds += [in_a_member, in_a_member, of_the_archive]
+    elif content.startswith(b"\x1f\x8b"):
+        kinds += [in_a_stream] * 8
     elif content[:2] not in PACKED:
         kinds += LINES
         kinds += TABLE if any(mark in content for mark in DELIMITERS) else []
@@ -197,8 +200,17 @@ def in_a_member(content: bytes, random: Random) -> bytes:
         return content
     place = random.randrange(len(members))
     name, data = members[place]
-    members[place] = (name, random.choice((*BYTES, *LINES))(data, random))
+    members[place] = (name, random.choice((*BYTES, *LINES, *TABLE))(data, random))
     return _archive(members)
+
+
+def in_a_stream(content: bytes, random: Random) -> bytes:
+    """Damage in the file that a whole gzip stream holds."""
+    try:
+        data = gzip.decompress(content)
+    except Exception:  # damaged before: nothing to take apart
+        return content
+    return gzip.compress(random.choice((*BYTES, *LINES, *TABLE))(data, random), mtime=0)
 
 
 def of_the_archive(content: bytes, random: Random) -> bytes:
