@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -192,7 +193,8 @@ def _batch(block: bytes, table: Table, layout: _Layout, next_row: int) -> tuple[
     _check_text(block)
     frame, ragged = _parse(block, layout, wanted + layout.beyond)
     height = frame.height + len(ragged)
-    if layout.quote and _lines_in(block) > height:
+    has_quotes = layout.quote is not None and layout.quote.encode() in block
+    if has_quotes and _lines_in(block) > height:
         _refuse_swallowed_rows(block, layout, ragged, next_row)
     numbers = pl.int_range(next_row, next_row + height, eager=True)
     if ragged:
@@ -235,7 +237,7 @@ def _check_text(block: bytes) -> None:
 
     Arrow shows a row that it cannot split as text, and cannot show what is none.
     """
-    ends = pa.array([0, len(block)], pa.int32()).buffers()[1]
+    ends = pa.py_buffer(struct.pack("=2i", 0, len(block)))  # pa.array would import pandas
     text = pa.Array.from_buffers(pa.string(), 1, [None, ends, pa.py_buffer(block)])
     text.validate(full=True)
 
