@@ -16,7 +16,7 @@ export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 export SCARF_NO_ANALYTICS := 1
 
-.PHONY: help demo test test-long check bench up down clean lock
+.PHONY: help demo test test-long fuzz check bench up down clean lock
 
 help: ## Show the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -26,10 +26,13 @@ demo: $(VENV)/.run .env ## Three sample months from files to published releases
 	$(BIN)/nq42 demo --scale $(SCALE) --seed $(SEED)
 
 test: $(VENV)/.dev ## All tests, on a PostgreSQL of their own
-	$(BIN)/pytest --ignore=tests/bench --ignore=tests/long -n 2 --dist loadfile
+	$(BIN)/pytest --ignore=tests/bench --ignore=tests/fuzz --ignore=tests/long -n 2 --dist loadfile
 
 test-long: $(VENV)/.dev ## Long proofs: fourteen months, other populations, a new source and KPI
 	$(BIN)/pytest tests/long
+
+fuzz: $(VENV)/.dev ## Search for deliveries that end badly: ten thousand damaged ones, new in each run
+	$(BIN)/pytest tests/fuzz
 
 check: $(VENV)/.dev ## Style, layers, SQL, contracts and what is generated from them
 	$(BIN)/ruff check --no-cache .

@@ -22,7 +22,9 @@ from loaders.postgres.migrate import migrate
 from loaders.settings import Settings, get_settings
 
 # How long one example takes says more of the machine than of the code.
-hypothesis.settings.register_profile("nq42", deadline=None)
+# The same examples in every run, so that a change is judged by itself; `make fuzz` looks for new.
+IS_SEARCH = bool(os.environ.get("NQ42_MUTATION_CASES") or os.environ.get("NQ42_MUTATION_LOADS"))
+hypothesis.settings.register_profile("nq42", deadline=None, derandomize=not IS_SEARCH)
 hypothesis.settings.load_profile("nq42")
 
 TEST_KEY = "a key for tests only, never used for real people"
