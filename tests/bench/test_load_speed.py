@@ -8,9 +8,7 @@ all is extrapolated and marked with ~. None of the others checks, types or prote
 from __future__ import annotations
 
 import importlib.util
-import itertools
 import os
-import resource
 import subprocess
 import sys
 import textwrap
@@ -32,6 +30,7 @@ from loaders.stages.gate import ensure_raw_tables
 from loaders.stages.land import land
 from loaders.stages.load import load
 from tests.conftest import Warehouse
+from tests.unit.memory import ROOT, peak_mb
 
 #: 0.685 of the province are 1.26 million card holders.
 SCALE = float(os.environ.get("NQ42_BENCH_SCALE", "0.685"))
@@ -157,10 +156,11 @@ def test_load_against_other_ways(
 
 
 PEAK = """
-    import resource, sys
+    import sys
     from loaders.stages.load import load
+    from tests.peak import peak_mb
     result = load(sys.argv[1])
-    print(result.rows_read, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+    print(result.rows_read, peak_mb())
 """
 
 
@@ -171,6 +171,7 @@ def peaks(warehouse: Warehouse) -> Iterator[tuple[int, int]]:
         batch_id = land(SOURCE, DATASET, month).batch_id or ""
         ran = subprocess.run(
             [sys.executable, "-c", textwrap.dedent(PEAK), batch_id],
+            cwd=ROOT,
             env=os.environ.copy(),
             capture_output=True,
             text=True,
@@ -235,13 +236,9 @@ CLAIM = (
 )
 
 
-def test_claims_against_lxml_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def write_claims(path: Path, visits: int) -> None:
     import base64
 
-    from loaders.readers import Limits, read_xml130
-
-    visits = int(os.environ.get("NQ42_BENCH_VISITS", "200000"))
-    path = tmp_path / "claims.xml"
     with path.open("w", encoding="utf-8") as stream:
         stream.write(
             "<GIAMDINHHS><THONGTINDONVI><MACSKCB>51001</MACSKCB></THONGTINDONVI><THONGTINHOSO>"
@@ -254,16 +251,37 @@ def test_claims_against_lxml_by_hand(tmp_path: Path, capsys: pytest.CaptureFixtu
                 f"{inner}</NOIDUNGFILE></FILEHOSO></HOSO>"
             )
         stream.write("</DANHSACHHOSO></THONGTINHOSO><CHUKYDONVI/></GIAMDINHHS>")
-    read, before = [], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def test_claims_against_lxml_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from loaders.readers import Limits, read_xml130
+
+    visits = int(os.environ.get("NQ42_BENCH_VISITS", "200000"))
+    few, many = tmp_path / "few.xml", tmp_path / "many.xml"
+    write_claims(few, visits // 10)
+    write_claims(many, visits)
+    read = []
 
     def ours() -> None:
-        table = read_xml130(path, Limits(), table="XML1", fields=["MA_LK", "SO_CCCD", "T_BHTT"])
-        read.append(sum(batch.frame.height for batch in itertools.chain(table.batches)))
+        table = read_xml130(many, Limits(), table="XML1", fields=["MA_LK", "SO_CCCD", "T_BHTT"])
+        read.append(sum(batch.frame.height for batch in table.batches))
 
     fast = seconds(ours)
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
-    slow = seconds(lambda: by_hand(path))
+    slow = seconds(lambda: by_hand(many))
     assert read == [visits]
+    ways = {
+        "xml130": (
+            "loaders.readers.xml130",
+            "read_xml130(path, Limits(), table='XML1', fields=['MA_LK', 'SO_CCCD', 'T_BHTT'])",
+        ),
+        "lxml by hand": (
+            "tests.bench.test_load_speed",
+            "type('Held', (), {'batches': [by_hand(path)]})",
+        ),
+    }
     with capsys.disabled():
         print(f"\n  claims, {visits:,} visits: xml130 {fast:.2f} s, lxml by hand {slow:.2f} s")
-        print(f"  {slow / fast:.1f} x as fast; peak memory grew by {grown} MB")
+        print(f"  {slow / fast:.1f} x as fast")
+        for name, (module, expression) in ways.items():
+            small, large = (peak_mb(path, module, expression) for path in (few, many))
+            print(f"  {name}: peak {small} MB for {visits // 10:,} visits, {large} MB for all")

@@ -16,9 +16,10 @@ LOADS = 440
 PEAK_MB = 1_500
 #: What pytest is asked to run, and how many cases each of the processes side by side is given.
 PROGRAM = """
-import resource, sys, pytest
+import sys, pytest
+from tests.peak import peak_mb
 code = pytest.main(sys.argv[1:])
-print("peak MB", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print("peak MB", peak_mb())
 sys.exit(code)
 """
 

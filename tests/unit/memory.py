@@ -6,15 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
 PROGRAM = """
-import resource, sys
+import sys
 from pathlib import Path
 from {module} import *
 from loaders.readers import Limits
+from tests.peak import peak_mb
 path = Path(sys.argv[1])
 for batch in {read}.batches:
     pass
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print(peak_mb())
 """
 
 
@@ -22,6 +24,10 @@ def peak_mb(path: Path, module: str, read: str) -> int:
     """Peak resident megabytes of reading ``path`` with the expression ``read`` of ``module``."""
     program = PROGRAM.format(module=module, read=read)
     done = subprocess.run(
-        [sys.executable, "-c", program, str(path)], check=True, capture_output=True, text=True
+        [sys.executable, "-c", program, str(path)],
+        check=True,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
     return int(done.stdout)
