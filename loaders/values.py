@@ -11,7 +11,7 @@ import re
 import polars as pl
 
 from loaders.contracts.cells import FOLDS, ISO, PRECISIONS, CellOptions, DateForm, date_forms
-from loaders.contracts.model import Column
+from loaders.contracts.model import Column, ColumnExtension
 
 #: Printable ASCII and the Latin letters that are one code point in NFC, single spaces inside:
 #: what does not match is rare, and only that is folded.
@@ -33,8 +33,7 @@ def usual(column: Column, text: pl.Expr) -> pl.Expr:
     """
     options = column.extension
     if column.logical_type == "date" and options.formats:
-        date = _parsed(date_forms(options)[0], options, text)
-        return date.dt.month_start() if options.privacy.action == "truncate_month" else date
+        return _kept(options, _parsed(date_forms(options)[0], options, text))
     is_plain = bool(column.enum or (column.pattern and _PLAIN.fullmatch(column.pattern)))
     if column.logical_type == "string" and is_plain and not options.codes:
         return text
@@ -130,10 +129,12 @@ def _date(column: Column, text: pl.Expr) -> pl.Expr:
         dates.append(text.str.to_date(ISO, strict=False))
     if options.excel_serial:
         dates.append(_serial(text))
-    date = pl.coalesce(dates)
-    if options.privacy.action == "truncate_month":
-        date = date.dt.month_start()
-    return date
+    return _kept(options, pl.coalesce(dates))
+
+
+def _kept(options: ColumnExtension, date: pl.Expr) -> pl.Expr:
+    """As much of a date as its protection leaves."""
+    return date.dt.month_start() if options.privacy.action == "truncate_month" else date
 
 
 def _parsed(form: DateForm, options: CellOptions, text: pl.Expr) -> pl.Expr:

@@ -20,7 +20,6 @@ from loaders.connectors.base import (
     DataLabel,
     Delivery,
     DeliveryError,
-    DeliveryNote,
     Maturity,
     Order,
     Sink,
@@ -136,8 +135,7 @@ def fetch_api(
         )
     if not progress.records:
         return None
-    default = DeliveryNote(maturity=maturity, data_label=data_label)
-    return Delivery(name, order.note(name, default, sent=None))
+    return order.delivery(name, maturity, data_label)
 
 
 def _body(web: Web, target: str, missing: tuple[int, ...], sink: Sink) -> bytes | None:

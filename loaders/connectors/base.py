@@ -151,6 +151,24 @@ class Order:
             period_end=end_of(self.period).isoformat(),
         )
 
+    def delivery(
+        self,
+        file_name: str,
+        maturity: Maturity,
+        data_label: DataLabel,
+        *,
+        sent: bytes | None = None,
+        mark: str | None = None,
+    ) -> Delivery:
+        """What was written to the sink, with its note.
+
+        Args:
+            maturity, data_label: what the contract says of files of this source.
+            sent: the side-car that lies beside the file at its source.
+        """
+        default = DeliveryNote(maturity=maturity, data_label=data_label)
+        return Delivery(file_name, self.note(file_name, default, sent), mark)
+
     def note(self, file_name: str, default: DeliveryNote, sent: bytes | None) -> DeliveryNote:
         """What is known of a file: the contract's words, then its sender's, then a person's.
 

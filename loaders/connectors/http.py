@@ -10,7 +10,6 @@ from loaders.connectors.base import (
     DataLabel,
     Delivery,
     DeliveryError,
-    DeliveryNote,
     Maturity,
     Order,
     Sink,
@@ -92,8 +91,7 @@ def fetch_http(
         )
     if not found:
         return None
-    default = DeliveryNote(maturity=maturity, data_label=data_label)
-    return Delivery(name, order.note(name, default, sent=None))
+    return order.delivery(name, maturity, data_label)
 
 
 def _name_in(address: str, fallback: str) -> str:

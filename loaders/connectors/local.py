@@ -13,7 +13,6 @@ from loaders.connectors.base import (
     DataLabel,
     Delivery,
     DeliveryError,
-    DeliveryNote,
     Maturity,
     Order,
     Sink,
@@ -69,8 +68,7 @@ def fetch_local(
             f"{name} cannot be read from {base} ({error.strerror or type(error).__name__}); check "
             "the share and its rights"
         ) from error
-    note = order.note(path.name, DeliveryNote(maturity=maturity, data_label=data_label), sent)
-    return Delivery(path.name, note)
+    return order.delivery(path.name, maturity, data_label, sent=sent)
 
 
 def _share(folder: str) -> Path:

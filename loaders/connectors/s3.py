@@ -19,7 +19,6 @@ from loaders.connectors.base import (
     DataLabel,
     Delivery,
     DeliveryError,
-    DeliveryNote,
     Maturity,
     Order,
     Sink,
@@ -101,8 +100,7 @@ def fetch_s3(
     finally:
         client.close()
     name = found[0].key.rpartition("/")[2]
-    default = DeliveryNote(maturity=maturity, data_label=data_label)
-    return Delivery(name, order.note(name, default, found[0].side_car))
+    return order.delivery(name, maturity, data_label, sent=found[0].side_car)
 
 
 class _Changed(Exception):

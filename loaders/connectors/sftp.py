@@ -19,7 +19,6 @@ from loaders.connectors.base import (
     DataLabel,
     Delivery,
     DeliveryError,
-    DeliveryNote,
     Maturity,
     Order,
     Sink,
@@ -136,8 +135,7 @@ def fetch_sftp(
 
     if not with_retries(attempt, sink, retry):
         return None
-    default = DeliveryNote(maturity=maturity, data_label=data_label)
-    return Delivery(begun[0].name, order.note(begun[0].name, default, begun[0].side_car))
+    return order.delivery(begun[0].name, maturity, data_label, sent=begun[0].side_car)
 
 
 def _login(order: Order, credential: str) -> dict[str, Any]:

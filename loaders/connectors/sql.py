@@ -19,7 +19,6 @@ from loaders.connectors.base import (
     DataLabel,
     Delivery,
     DeliveryError,
-    DeliveryNote,
     Maturity,
     Order,
     Sink,
@@ -143,8 +142,7 @@ def fetch_sql(
     if not sink.size:
         return None
     name = order.fill(file_name or f"{order.dataset}_{{period}}.jsonl")
-    default = DeliveryNote(maturity=maturity, data_label=data_label)
-    return Delivery(name, order.note(name, default, sent=None), mark)
+    return order.delivery(name, maturity, data_label, mark=mark)
 
 
 def _engine(order: Order, credential: str, connect_seconds: float) -> sqlalchemy.Engine:

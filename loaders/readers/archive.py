@@ -12,10 +12,9 @@ from pathlib import Path
 from loaders.readers.base import Limits, ReaderError
 from loaders.readers.rows import Budget
 from loaders.readers.safe_xml import Readable
+from loaders.readers.unpack import INDEX_BYTES_PER_ENTRY, shown
 
 ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
-#: The index of a ZIP is held in memory: this much of it per file that may be in there.
-INDEX_BYTES_PER_ENTRY = 1024
 END_RECORD, END_RECORD_BYTES = b"PK\x05\x06", 22
 ZIP64_LOCATOR, ZIP64_LOCATOR_BYTES = b"PK\x06\x07", 20
 MAX_COMMENT_BYTES = 65_535
@@ -68,7 +67,7 @@ def members(path: Path, limits: Limits, budget: Budget) -> Iterator[tuple[str, s
                     )
                 with archive.open(entry) as stream:
                     yield (
-                        re.sub(r"\d{9,}", "#", entry.filename),
+                        shown(entry.filename),
                         f"file {position} of the archive",
                         _Counted(stream, budget),
                     )

@@ -21,7 +21,15 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from loaders.readers.base import ROW_NUMBER, SHEET, Limits, ReaderError, Table, TextBatch
+from loaders.readers.base import (
+    ROW_NUMBER,
+    SHEET,
+    Limits,
+    ReaderError,
+    Table,
+    TextBatch,
+    trimmed,
+)
 from loaders.readers.encodings import codec_name, from_font, nfc
 from loaders.readers.workbook_file import Workbook, open_workbook
 
@@ -394,5 +402,4 @@ def _column(header: str, values: Sequence[Any]) -> pl.Series:
     column = pl.Series(header, values, dtype=pl.String)
     if column.str.contains("[\r\n]").any():
         column = column.str.strip_chars().str.replace_all(LINE_BREAK, " ")
-    column = column.str.strip_chars()
-    return nfc(column.replace("", None))
+    return nfc(trimmed(column))

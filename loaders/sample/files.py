@@ -12,12 +12,12 @@ from typing import Any
 import polars as pl
 from openpyxl import Workbook
 
+from loaders.connectors.base import SIDE_CAR_SUFFIX
 from loaders.contracts.model import Contract, Dataset
 from loaders.sample.envelopes import archive, delivery_order
 
 FIXED_TIME = (2024, 1, 1, 0, 0, 0)
 FIXED_STAMP = b"2024-01-01T00:00:00Z"
-SIDE_CAR_SUFFIX = ".delivery.json"
 
 
 def file_columns(dataset: Dataset, period: str) -> dict[str, str]:

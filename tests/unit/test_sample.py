@@ -14,7 +14,6 @@ import pytest
 
 from loaders.conform import CONTRACT_RULES, Conformer
 from loaders.contracts.model import get_dataset
-from loaders.readers import READERS
 from loaders.readers.base import check_headers
 from loaders.register import computed_kpis
 from loaders.report import words
@@ -23,6 +22,7 @@ from loaders.sample.geography import SEEDS_DIR, read_geography
 from loaders.sample.province import Month, Province
 from loaders.sample.truths.base import kpi_value
 from loaders.settings import PROJECT_ROOT
+from tests.unit.written import table_of, text_of
 
 MONTHS = ["2024-12", "2025-06", "2025-07", "2025-12"]
 SCALE, SEED = 0.01, 7
@@ -49,7 +49,7 @@ class Sample:
 
     def good(self, dataset: str, period: str) -> pl.DataFrame:
         """Text rows of a file without those that are written down as damaged."""
-        frame = _text(self.file(dataset, period))
+        frame = text_of(self.file(dataset, period))
         return frame.filter(~pl.col("_row_number").is_in(self.bad_rows(dataset, period)))
 
     def cells(self, **wanted: str) -> list[dict[str, str]]:
@@ -59,13 +59,6 @@ class Sample:
 def _rows(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
-
-
-def _text(file: GeneratedFile) -> pl.DataFrame:
-    dataset = get_dataset(file.source, file.dataset)
-    reader = dataset.extension.reader
-    table = READERS[reader.name](file.path, dataset.extension.limits, **reader.options)
-    return pl.concat(batch.frame for batch in table.batches)
 
 
 def _digests(folder: Path) -> dict[str, str]:
@@ -108,8 +101,7 @@ def test_headers_are_those_of_the_contract(sample: Sample, period: str) -> None:
         if file.period != period:
             continue
         dataset = get_dataset(file.source, file.dataset)
-        reader = dataset.extension.reader
-        table = READERS[reader.name](file.path, dataset.extension.limits, **reader.options)
+        table = table_of(file)
         check_headers(table.headers, dataset.headers(period))
         assert table.stated_period in (None, period)
         rows = sum(batch.frame.height + len(batch.broken) for batch in table.batches)
@@ -123,9 +115,8 @@ def test_the_contract_rules_find_exactly_their_defects(sample: Sample, period: s
         if file.period != period or file.data_label == "real":
             continue
         dataset = get_dataset(file.source, file.dataset)
-        reader = dataset.extension.reader
         conformer = Conformer(dataset, period, b"k" * 32)
-        table = READERS[reader.name](file.path, dataset.extension.limits, **reader.options)
+        table = table_of(file)
         found = Counter(
             (finding.row_number, finding.rule_id)
             for batch in table.batches
@@ -228,9 +219,9 @@ def test_every_commune_has_people_and_one_station(sample: Sample) -> None:
             for code, commune in geography.communes[month.era].items()
             if commune.province in month.provinces
         }
-        population = _text(sample.file("commune_population", period))
+        population = text_of(sample.file("commune_population", period))
         assert set(population["ma_xa"]) == communes
-        facilities = _text(sample.file("facilities", period))
+        facilities = text_of(sample.file("facilities", period))
         stations = facilities.filter(pl.col("Loại hình") == "TYT").unique("Mã CSKCB")
         assert stations["Mã xã"].n_unique() == stations.height == len(communes)
 
@@ -296,7 +287,7 @@ def _total(sample: Sample, kpi_id: str, period: str) -> tuple[int, int]:
 @pytest.mark.parametrize("period", MONTHS)
 def test_truth_is_what_the_good_rows_say(sample: Sample, period: str) -> None:
     end = pl.lit(Month(period).end).cast(pl.Int32).cast(pl.Date)
-    population = _text(sample.file("commune_population", period))
+    population = text_of(sample.file("commune_population", period))
     people = population["dan_so"].cast(pl.Int64).sum()
     cards = sample.good("health_insurance_members", period).filter(
         (pl.col("TU_NGAY").str.to_date("%d/%m/%Y") <= end)

@@ -6,13 +6,12 @@ import csv
 from collections import defaultdict
 from pathlib import Path
 
-import polars as pl
 import pytest
 
 from loaders.contracts.model import get_dataset
-from loaders.readers import READERS
 from loaders.sample import GeneratedFile, generate
 from loaders.sample.geography import SEEDS_DIR
+from tests.unit.written import text_of
 
 MONTHS = ["2024-12", "2025-06", "2025-12", "2026-12"]
 YEARS = ("2024", "2025", "2026")
@@ -37,9 +36,7 @@ class Written:
         file: GeneratedFile = self.files[dataset, period]
         contract = get_dataset(file.source, dataset)
         names = {column.header(period): column.name for column in contract.columns}
-        reader = contract.extension.reader
-        table = READERS[reader.name](file.path, contract.extension.limits, **reader.options)
-        frame = pl.concat(batch.frame for batch in table.batches)
+        frame = text_of(file)
         return [
             {names.get(header, header): value for header, value in row.items()}
             for row in frame.iter_rows(named=True)

@@ -8,10 +8,21 @@ from pathlib import Path
 import polars as pl
 
 from loaders.contracts.model import get_dataset
-from loaders.readers import READERS
+from loaders.readers import READERS, Table
 from loaders.sample import GeneratedFile, generate
 
 Row = dict[str, str]
+
+
+def table_of(file: GeneratedFile) -> Table:
+    """A generated file opened as its contract says."""
+    extension = get_dataset(file.source, file.dataset).extension
+    return READERS[extension.reader.name](file.path, extension.limits, **extension.reader.options)
+
+
+def text_of(file: GeneratedFile) -> pl.DataFrame:
+    """All rows of a generated file as its reader gives them."""
+    return pl.concat(batch.frame for batch in table_of(file).batches)
 
 
 class Written:
@@ -34,9 +45,7 @@ class Written:
         )
         contract = get_dataset(file.source, dataset)
         names = {column.header(period): column.name for column in contract.columns}
-        reader = contract.extension.reader
-        table = READERS[reader.name](file.path, contract.extension.limits, **reader.options)
-        frame = pl.concat(batch.frame for batch in table.batches)
+        frame = text_of(file)
         return [
             {names.get(header, header): value for header, value in row.items()}
             for row in frame.iter_rows(named=True)
