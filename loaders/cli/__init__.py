@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from loaders.cli.audit import audit_app
+from loaders.cli.common import console, errors, plain_errors, print_record
 from loaders.log import configure_logging
 from loaders.settings import PROJECT_ROOT, get_settings
 
@@ -23,14 +23,10 @@ app = typer.Typer(
 contracts_app = typer.Typer(help="Data contracts of the sources.", no_args_is_help=True)
 postgres_app = typer.Typer(help="The embedded PostgreSQL server.", no_args_is_help=True)
 new_app = typer.Typer(help="Starting points for a source or a KPI.", no_args_is_help=True)
-audit_app = typer.Typer(help="The audit trail.", no_args_is_help=True)
 app.add_typer(contracts_app, name="contracts")
 app.add_typer(new_app, name="new")
 app.add_typer(postgres_app, name="postgres")
 app.add_typer(audit_app, name="audit")
-
-console = Console()
-errors = Console(stderr=True)
 
 Source = Annotated[str, typer.Argument(help="Source system, such as health.")]
 DatasetName = Annotated[str, typer.Argument(help="Dataset of the source, such as staff.")]
@@ -43,49 +39,12 @@ def _start() -> None:
     configure_logging(get_settings().log_format)
 
 
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """An expected failure is one clear message and exit 1, not a traceback."""
-    from loaders.airflow_service import AirflowServiceError
-    from loaders.contracts.model import ContractError
-    from loaders.postgres.embedded import EmbeddedServerError
-    from loaders.quality import SuiteError
-    from loaders.settings import SettingsError
-    from loaders.stages.build import BuildError
-    from loaders.stages.publish import PublishError
-
-    try:
-        yield
-    except (
-        AirflowServiceError,
-        EmbeddedServerError,
-        BuildError,
-        ContractError,
-        KeyError,
-        LookupError,
-        PublishError,
-        SettingsError,
-        SuiteError,
-        ValueError,
-    ) as error:
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        errors.print(f"[red]nq42:[/red] {message}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error
-
-
-def _print(record: Any, *, failed: tuple[str, ...] = ()) -> None:
-    """Print a stage record as JSON; exit 2 when its status says that the data were not taken."""
-    console.print_json(json.dumps(record.to_dict(), ensure_ascii=False))
-    if record.status in failed:
-        raise typer.Exit(2)
-
-
 @app.command()
 def setup() -> None:
     """Migrate the database, create the raw tables and load geography and programme."""
     from loaders.stages.setup import prepare_warehouse
 
-    with _plain_errors():
+    with plain_errors():
         prepare_warehouse()
     console.print("warehouse is ready")
 
@@ -95,8 +54,8 @@ def land(source: Source, dataset: DatasetName, period: Month, run_id: RunId = "m
     """Store one delivery unchanged, with a receipt."""
     from loaders.stages.land import land as stage
 
-    with _plain_errors():
-        _print(stage(source, dataset, period, run_id), failed=("refused",))
+    with plain_errors():
+        print_record(stage(source, dataset, period, run_id), failed=("refused",))
 
 
 @app.command()
@@ -104,8 +63,8 @@ def load(batch_id: str, run_id: RunId = "manual") -> None:
     """Read a landed batch into its stage table."""
     from loaders.stages.load import load as stage
 
-    with _plain_errors():
-        _print(stage(batch_id, run_id), failed=("refused",))
+    with plain_errors():
+        print_record(stage(batch_id, run_id), failed=("refused",))
 
 
 @app.command()
@@ -113,9 +72,9 @@ def gate(subject_id: str, run_id: RunId = "manual") -> None:
     """Judge a batch (16 hex digits) or a candidate (YYYY-MM-…)."""
     from loaders.stages.gate import gate_intake, gate_release
 
-    with _plain_errors():
+    with plain_errors():
         stage = gate_release if "-" in subject_id else gate_intake
-        _print(stage(subject_id, run_id), failed=("held",))
+        print_record(stage(subject_id, run_id), failed=("held",))
 
 
 @app.command("import")
@@ -123,7 +82,7 @@ def import_(source: Source, period: Month, run_id: RunId = "manual") -> None:
     """Land, load and gate every dataset of a source for one month."""
     from loaders.stages.intake import import_source
 
-    with _plain_errors():
+    with plain_errors():
         results = import_source(source, period, run_id)
     console.print_json(json.dumps([r.to_dict() for r in results], ensure_ascii=False))
     if any(result.status in ("refused", "held") for result in results):
@@ -135,8 +94,8 @@ def build(period: Month, run_id: RunId = "manual") -> None:
     """Compute candidate marts with dbt."""
     from loaders.stages.build import build as stage
 
-    with _plain_errors():
-        _print(stage(period, run_id))
+    with plain_errors():
+        print_record(stage(period, run_id))
 
 
 @app.command()
@@ -145,8 +104,8 @@ def publish(candidate_id: str, run_id: RunId = "manual") -> None:
     from loaders.report import write_release_report
     from loaders.stages.publish import publish as stage
 
-    with _plain_errors():
-        _print(stage(candidate_id, run_id, after_publish=write_release_report))
+    with plain_errors():
+        print_record(stage(candidate_id, run_id, after_publish=write_release_report))
 
 
 @app.command()
@@ -154,7 +113,7 @@ def report() -> None:
     """Write the report of the published release again."""
     from loaders.report import write_release_report
 
-    with _plain_errors():
+    with plain_errors():
         console.print(str(write_release_report()))
 
 
@@ -163,7 +122,7 @@ def scorecard() -> None:
     """Show the published scorecard in the terminal."""
     from loaders.report import show_scorecard
 
-    with _plain_errors():
+    with plain_errors():
         show_scorecard(console)
 
 
@@ -174,7 +133,7 @@ def register(
     """List every KPI of the programme: state, source, standing, latest value, target, verdict."""
     from loaders.report import show_register
 
-    with _plain_errors():
+    with plain_errors():
         show_register(Console(width=width) if width else console)
 
 
@@ -187,7 +146,7 @@ def sample(
     """Write the extracts of the invented province into the inbox, and its true KPI values."""
     from loaders.sample import generate
 
-    with _plain_errors():
+    with plain_errors():
         settings = get_settings()
         files = generate(months, scale, seed, settings.inbox, settings.home / "truth")
     console.print(f"{len(files)} files in {settings.inbox}")
@@ -210,7 +169,7 @@ def up() -> None:
     from loaders.airflow_service import up as start
     from loaders.stages.setup import prepare_warehouse
 
-    with _plain_errors():
+    with plain_errors():
         prepare_warehouse()
         service = start(get_settings())
     console.print(
@@ -247,7 +206,7 @@ def contracts_derive() -> None:
     """Write what follows from contracts and register: dbt sources, data dictionary, KPI pages."""
     from loaders.check import generated_files
 
-    with _plain_errors():
+    with plain_errors():
         for path, content in generated_files().items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")
@@ -259,7 +218,7 @@ def new_source(source: Source, dataset: DatasetName) -> None:
     """Files of a new source with one dataset: contract, suite, examples, staging model."""
     from loaders.scaffold import new_source as scaffold
 
-    with _plain_errors():
+    with plain_errors():
         for path in scaffold(PROJECT_ROOT, source, dataset):
             console.print(str(path), highlight=False)
     console.print("Now make them true (docs/add_a_source.md), then: nq42 contracts derive")
@@ -270,7 +229,7 @@ def new_kpi(kpi_id: str, source: Source, dataset: DatasetName) -> None:
     """Files of a KPI of the register: model, worked example, entry in the list of KPIs."""
     from loaders.scaffold import new_kpi as scaffold
 
-    with _plain_errors():
+    with plain_errors():
         for path in scaffold(PROJECT_ROOT, kpi_id, source, dataset):
             console.print(str(path), highlight=False)
     console.print("Now make them true (docs/add_a_kpi.md), then: nq42 contracts derive")
@@ -301,26 +260,3 @@ def postgres_status() -> None:
     server = embedded.status(get_settings().home)
     console.print(f"running on {server.host}:{server.port}" if server else "not running")
     raise typer.Exit(0 if server else 3)
-
-
-@audit_app.command("verify")
-def audit_verify(
-    head: Annotated[str | None, typer.Option(help="Chain head kept outside.")] = None,
-) -> None:
-    """Recompute the chain and the hashes of the landed files."""
-    from loaders import audit
-    from loaders.postgres.database import Role, connect
-
-    with _plain_errors(), connect(Role.AUDITOR) as connection:
-        findings = audit.verify(connection, expected_head=head)
-        findings += audit.verify_receipts(connection, get_settings().landing)
-        latest = audit.head(connection)
-    for finding in findings:
-        errors.print(f"event {finding.seq}: {finding.what}", highlight=False, soft_wrap=True)
-    if findings:
-        raise typer.Exit(1)
-    console.print(f"the audit trail is whole; head {latest}")
-
-
-if __name__ == "__main__":
-    app()

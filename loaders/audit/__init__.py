@@ -1,0 +1,34 @@
+"""The audit trail: a hash chain of events, and the rows that each event vouches for."""
+
+from loaders.audit.chain import GENESIS, append, dumps, event_hash, head, lock
+from loaders.audit.records import (
+    BATCH_EVENT,
+    PURGE_EVENT,
+    RECEIPT_EVENT,
+    RELEASE_EVENT,
+    VOUCHED_ROWS,
+    insert_receipt,
+    insert_vouched,
+    record_batch_result,
+)
+from loaders.audit.verify import Finding, verify, verify_receipts
+
+__all__ = [
+    "BATCH_EVENT",
+    "GENESIS",
+    "PURGE_EVENT",
+    "RECEIPT_EVENT",
+    "RELEASE_EVENT",
+    "VOUCHED_ROWS",
+    "Finding",
+    "append",
+    "dumps",
+    "event_hash",
+    "head",
+    "insert_receipt",
+    "insert_vouched",
+    "lock",
+    "record_batch_result",
+    "verify",
+    "verify_receipts",
+]

@@ -1,0 +1,5 @@
+"""`python -m loaders.cli`."""
+
+from loaders.cli import app
+
+app()
