@@ -23,8 +23,8 @@ from loaders.contracts import model
 from loaders.contracts.model import Dataset
 from loaders.postgres.database import Role, connect
 from loaders.quality import Suite
-from loaders.stages import gate
 from loaders.stages.gate import ensure_raw_tables, gate_intake
+from loaders.stages.gate import intake as gate
 from loaders.stages.land import land
 from loaders.stages.load import load, stage_table_name
 from loaders.stages.records import LandResult, LoadResult

@@ -273,11 +273,11 @@ def test_landing_files_are_the_owner_s_only_and_leave_after_retention(clean: War
 
 
 KILLED = """
-    import os, signal, sys
-    from loaders.stages import {module}
+    import importlib, os, signal, sys
+    module = importlib.import_module("loaders.stages.{module}")
     def die(*args, **kwargs):
         os.kill(os.getpid(), signal.SIGKILL)
-    {module}.{function} = die
+    module.{function} = die
     from loaders.stages.intake import import_dataset
     import_dataset("social_insurance", "health_insurance_members", sys.argv[1])
 """
@@ -288,7 +288,7 @@ KILLED = """
     [
         ("2026-04", "land", "_record"),
         ("2026-05", "load", "_record"),
-        ("2026-06", "gate", "_drop_superseded"),
+        ("2026-06", "gate.intake", "_drop_superseded"),
     ],
 )
 def test_a_stage_killed_in_the_middle_leaves_nothing_half_done(

@@ -47,7 +47,7 @@ def test_a_release_killed_in_each_stage_is_repeated_to_the_same_end(province: Pr
     for module, function in (
         ("loaders.stages.build", "dbt"),
         ("loaders.stages.build", "_note_finished"),
-        ("loaders.stages.gate", "write_rule_results"),
+        ("loaders.stages.gate.release", "write_rule_results"),
         ("loaders.stages.publish", "_switch"),
     ):
         _killed(module, function)

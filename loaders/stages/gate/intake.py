@@ -1,4 +1,4 @@
-"""`gate`: Great Expectations at both borders, on a batch (intake) and on a candidate (release)."""
+"""The intake gate: a loaded batch is judged and, if it passes, swapped into raw for its period."""
 
 from __future__ import annotations
 
@@ -14,13 +14,11 @@ from loaders.contracts.model import Dataset
 from loaders.log import get_logger, log_context
 from loaders.periods import end_of, school_year_of, start_of
 from loaders.postgres.database import Role, connect, url
-from loaders.quality import RuleOutcome, Suite, get_suite, run_suite, suite_files
+from loaders.quality import RuleOutcome, Suite, get_suite, run_suite
+from loaders.stages.gate.results import write_rule_results
 from loaders.stages.land import lock_month
 from loaders.stages.load import Batch, is_accepted, read_batch, stage_table_name
 from loaders.stages.records import GateResult
-
-RELEASE_PASSED = "gate.release.passed"
-RELEASE_HELD = "gate.release.held"
 
 
 @dataclass(frozen=True)
@@ -287,126 +285,3 @@ def ensure_raw_tables(connection: psycopg.Connection, datasets: Sequence[Dataset
     for dataset in datasets:
         for statement in raw_table_ddl(dataset):
             connection.execute(statement)
-
-
-def write_rule_results(
-    connection: psycopg.Connection,
-    subject_kind: str,
-    subject_id: str,
-    suite: Suite,
-    outcomes: Sequence[RuleOutcome],
-    run_id: str,
-    batch: Batch | None = None,
-    period: str | None = None,
-) -> None:
-    """One row per rule of the suite: proof that each one ran.
-
-    Raises:
-        AssertionError: fewer outcomes than the suite has rules.
-    """
-    if len(outcomes) != len(suite.rules):
-        raise AssertionError(f"{suite.name}: {len(outcomes)} of {len(suite.rules)} rules reported")
-    for outcome in outcomes:
-        meta = outcome.rule.meta
-        connection.execute(
-            "insert into audit.rule_result (subject_kind, subject_id, source, dataset, period,"
-            " suite, rule_id, rule_version, severity, dimension, kind, owner, description_vi,"
-            " description_en, rows_scanned, rows_failing, observed, expected, result, run_id)"
-            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,"
-            " %s)",
-            (
-                subject_kind,
-                subject_id,
-                batch.dataset.source if batch else None,
-                batch.dataset.name if batch else None,
-                batch.period if batch else period,
-                suite.name,
-                meta.id,
-                meta.version,
-                outcome.rule.severity,
-                meta.dimension,
-                meta.kind,
-                meta.owner,
-                meta.description_vi,
-                meta.description_en,
-                outcome.rows_scanned,
-                outcome.rows_failing,
-                outcome.observed,
-                outcome.expected,
-                outcome.result,
-                run_id,
-            ),
-        )
-
-
-def gate_release(candidate_id: str, run_id: str = "manual") -> GateResult:
-    """Judge the candidate marts.
-
-    A failing critical rule or a rule that did not run holds the release; failing warnings are
-    recorded with the release. The result is an event that `publish` looks for.
-
-    Raises:
-        LookupError: the candidate schema holds another candidate, or none.
-    """
-    with log_context(stage="gate", run_id=run_id):
-        with connect(Role.TRANSFORMER) as connection:
-            period = candidate_period(connection, candidate_id)
-        judged = []
-        for path in suite_files("release"):
-            suite = get_suite("release", path.stem)
-            variables = {"period": period, "period_end": end_of(period).isoformat()}
-            outcomes = run_suite(url(Role.TRANSFORMER), "candidate", suite.name, suite, variables)
-            judged.append((suite, outcomes))
-        outcomes = [outcome for _, found in judged for outcome in found]
-        reasons = [
-            f"rule {outcome.rule.meta.id}: {outcome.rule.meta.description_en} "
-            f"(found {outcome.observed})"
-            for outcome in outcomes
-            if outcome.result == "error"
-            or (outcome.result == "fail" and outcome.rule.severity == "critical")
-        ]
-        failed = sum(outcome.result != "pass" for outcome in outcomes)
-        reason = "; ".join(reasons) or None
-        with connect(Role.PUBLISHER) as connection:
-            for suite, found in judged:
-                write_rule_results(
-                    connection, "candidate", candidate_id, suite, found, run_id, period=period
-                )
-            audit.append(
-                connection,
-                RELEASE_HELD if reasons else RELEASE_PASSED,
-                {
-                    "candidate_id": candidate_id,
-                    "period": period,
-                    "rules_run": len(outcomes),
-                    "rules_failed": failed,
-                    "reason": reason,
-                },
-            )
-        status = "held" if reasons else "accepted"
-        get_logger().info("gate", status=status, candidate_id=candidate_id, reason=reason)
-        return GateResult(
-            candidate_id,
-            status,  # type: ignore[arg-type]
-            reason,
-            rules_run=len(outcomes),
-            rules_failed=failed,
-        )
-
-
-def candidate_period(connection: psycopg.Connection, candidate_id: str) -> str:
-    """The month of the candidate.
-
-    Raises:
-        LookupError: the candidate schema holds another candidate, or none.
-    """
-    exists = connection.execute("select to_regclass('candidate.release_note')").fetchone()
-    row = None
-    if exists and exists[0]:
-        row = connection.execute(
-            "select as_of_period, candidate_id from candidate.release_note"
-        ).fetchone()
-    if row is None or row[1] != candidate_id:
-        found = row[1] if row else "none"
-        raise LookupError(f"candidate {candidate_id} is not there (found {found}): build it first")
-    return row[0]
