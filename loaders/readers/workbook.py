@@ -31,10 +31,10 @@ from loaders.readers.base import (
     trimmed,
 )
 from loaders.readers.encodings import codec_name, from_font, nfc
+from loaders.readers.rows import by_column
 from loaders.readers.workbook_file import Workbook, open_workbook
 
 BATCH_ROWS = 50_000
-HELD_ROWS = 100
 SERIAL_HEADER = "STT"
 CELL = re.compile(r"^([A-Z]+)(\d+)$")
 #: A cell of the row that numbers the columns, such as (1), (A) or (5)=(3)+(4).
@@ -313,7 +313,7 @@ def _batches(
                 "corrected file"
             )
         records = _records(sheet, layout, table, is_only=len(book.sheets) == 1)
-        while columns := _columns(islice(records, BATCH_ROWS)):
+        while columns := by_column(islice(records, BATCH_ROWS)):
             yield TextBatch(_frame(columns, sheet, layout, done + 1))
             done += len(columns[0])
             if done > limits.max_rows:
@@ -380,19 +380,6 @@ def _enter(rules: Sequence[UnitRow], units: list[str | None], texts: Sequence[st
                 units[level:] = [name.strip()] + [None] * (len(units) - level - 1)
                 return True
     return False
-
-
-def _columns(rows: Iterator[list[Any]]) -> list[list[Any]]:
-    """The cells by column, none where there are no rows.
-
-    Few rows are held at a time: of many the garbage collector looks at each again and again.
-    """
-    columns: list[list[Any]] = []
-    while part := list(islice(rows, HELD_ROWS)):
-        columns = columns or [[] for _ in part[0]]
-        for column, cells in zip(columns, zip(*part, strict=True), strict=True):
-            column += cells
-    return columns
 
 
 def _frame(cells: list[list[Any]], sheet: Sheet, layout: Layout, first: int) -> pl.DataFrame:
