@@ -99,6 +99,8 @@ class Conformer:
         ]
         self._protection = [self._protected(c, key) for c in dataset.loaded_columns]
         self._protection += [pl.col(ROW_NUMBER), pl.col(SHEET)]
+        self._errors = [self._error(c).alias(ERROR + c.name) for c in dataset.loaded_columns]
+        self._row_data = self._open_cells().alias(ROW_DATA)
         self._period_seen = False
 
     def conform(self, batch: TextBatch) -> Conformed:
@@ -237,21 +239,16 @@ class Conformer:
         """One finding for each failing cell, in order of rows and columns."""
         if bad.height == 0:
             return []
-        shown = pl.lit("{}")
-        if self._open_headers:
-            cells = [_kept(pl.col(header)) for header in sorted(self._open_headers)]
-            shown = pl.struct(cells).struct.json_encode()
-        bad = bad.with_columns(
-            *(self._error(c).alias(ERROR + c.name) for c in self.dataset.loaded_columns),
-            shown.alias(ROW_DATA),
-        )
+        bad = bad.with_columns(*self._errors, self._row_data)
         findings = []
         for column in self.dataset.loaded_columns:
-            rule = pl.col(ERROR + column.name)
-            cells = bad.filter(rule.is_not_null()).select(
+            errors = bad.get_column(ERROR + column.name)
+            if errors.null_count() == bad.height:
+                continue
+            cells = bad.filter(errors.is_not_null()).select(
                 ROW_NUMBER,
                 SHEET,
-                rule,
+                pl.col(errors.name),
                 self._shown(column),
                 self._above(column),
                 _kept(self._shown(column)).alias("kept"),
@@ -263,6 +260,13 @@ class Conformer:
                     Finding(number, sheet, column.name, rule_id, kept, row_data, *reasons)
                 )
         return sorted(findings, key=lambda finding: finding.row_number)
+
+    def _open_cells(self) -> pl.Expr:
+        """What may be shown of a row, as JSON."""
+        if not self._open_headers:
+            return pl.lit("{}")
+        cells = [_kept(pl.col(header)) for header in sorted(self._open_headers)]
+        return pl.struct(cells).struct.json_encode()
 
     def _shown(self, column: Column) -> pl.Expr:
         """The cell, where it may be shown."""
