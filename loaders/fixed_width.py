@@ -66,11 +66,21 @@ def _ranges(pattern: str) -> list[tuple[int, int]] | None:
     return ranges if len(ranges) <= LETTERS else None
 
 
-def _cells(text: pl.Series) -> np.ndarray:
-    """The bytes of all cells, CELL of each."""
+def cells_of(text: pl.Series) -> np.ndarray:
+    """The bytes of all cells, CELL of each; those of a null say nothing."""
     views = text.to_arrow(compat_level=pl.CompatLevel.newest())
     start = CELL * views.offset
     return np.frombuffer(views.buffers()[1], np.uint8)[start : start + CELL * len(views)]
+
+
+def lengths(text: pl.Series) -> np.ndarray:
+    """Bytes of each text."""
+    return np.ndarray(len(text), "<i4", cells_of(text), 0, (CELL,))
+
+
+def letters(text: pl.Series, width: int) -> np.ndarray:
+    """The texts, all of ``width`` bytes and at most LETTERS, as one opaque item each."""
+    return np.ndarray(len(text), f"V{width}", cells_of(text), LENGTH, (CELL,))
 
 
 class _Shape:
@@ -89,7 +99,7 @@ class _Shape:
     def fits(self, text: pl.Series) -> pl.Series:
         if text.is_empty():
             return pl.Series(text.name, dtype=pl.Boolean)
-        cells = _cells(text)
+        cells = cells_of(text)
         within = np.empty(cells.size, np.bool_)
         for start in range(0, cells.size, self._low.size):
             some = cells[start : start + self._low.size]
@@ -121,7 +131,7 @@ class _Dates:
     def read(self, text: pl.Series) -> pl.Series:
         if text.is_empty():
             return pl.Series(text.name, dtype=pl.Date)
-        cells = _cells(text)
+        cells = cells_of(text)
 
         def number(place: int) -> np.ndarray:
             pairs = np.ndarray(len(text), "<u2", cells, LENGTH + place, (CELL,))
@@ -129,7 +139,7 @@ class _Dates:
 
         year = number(self._places["%Y"]) * 100 + number(self._places["%Y"] + 2) - FIRST_YEAR
         month = number(self._places["%m"]) - 1
-        is_date = np.ndarray(len(text), "<u4", cells, 0, (CELL,)) == self.width
+        is_date = lengths(text) == self.width
         for place, mark in self._marks:
             is_date &= cells[LENGTH + place :: CELL] == mark
         is_date &= (year >= 0) & (year <= LAST_YEAR - FIRST_YEAR) & (month >= 0) & (month < 12)
