@@ -24,7 +24,8 @@ _SERIAL_OF_1970, _NO_SUCH_DAY = 25_569, 60
 
 
 #: A pattern that only lets printable ASCII without spaces through: folding changes nothing there.
-_PLAIN = re.compile(r"\^[\w\[\]{}(),?+*|/:-]+\$", re.ASCII)
+#: One with "|" may be bound to the start or the end alone.
+_PLAIN = re.compile(r"\^[\w\[\]{}(),?+*/:-]+\$", re.ASCII)
 
 
 def lets_only_plain_text_through(column: Column) -> bool:
