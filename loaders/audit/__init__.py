@@ -2,7 +2,11 @@
 
 from loaders.audit.chain import GENESIS, append, dumps, event_hash, head, lock
 from loaders.audit.records import (
+    APPROVAL_EVENT,
     BATCH_EVENT,
+    GATE_HELD,
+    GATE_PASSED,
+    GATE_WAITING,
     PURGE_EVENT,
     RECEIPT_EVENT,
     RELEASE_EVENT,
@@ -14,7 +18,11 @@ from loaders.audit.records import (
 from loaders.audit.verify import Finding, verify, verify_receipts
 
 __all__ = [
+    "APPROVAL_EVENT",
     "BATCH_EVENT",
+    "GATE_HELD",
+    "GATE_PASSED",
+    "GATE_WAITING",
     "GENESIS",
     "PURGE_EVENT",
     "RECEIPT_EVENT",

@@ -14,10 +14,11 @@ from psycopg import sql
 
 from loaders import audit
 from loaders.postgres.database import Role, connect
+from loaders.publication import candidate_content, content_sha256
 from loaders.report import NoReleaseError, read_release, write_release_report
 from loaders.report.data import ReleaseView
 from loaders.settings import PROJECT_ROOT
-from loaders.stages.publish import GATE_PASSED, publish
+from loaders.stages.publish import publish
 from tests.conftest import Warehouse
 from tests.report_pages import FILE, cell, commune, parse, release_view, rule, verdict
 
@@ -70,7 +71,8 @@ def build_marts(candidate_id: str, period: str, values: Iterable[Mapping[str, An
                 insert(connection, table, {k: v for k, v in row.items() if k in columns})
     with connect(Role.PUBLISHER) as connection:
         payload = {"candidate_id": candidate_id, "rules_run": 1, "rules_failed": 0}
-        audit.append(connection, GATE_PASSED, payload)
+        payload["content_sha256"] = content_sha256(candidate_content(connection))
+        audit.append(connection, audit.GATE_PASSED, payload)
 
 
 def insert(connection: psycopg.Connection, table: sql.Identifier, row: Mapping[str, Any]) -> None:
@@ -191,7 +193,7 @@ def test_the_view_is_the_published_release(released: ReleaseView) -> None:
     assert released.release["manifest"]["candidate_id"] == SECOND
     assert len(released.release["event_hash"]) == 64
     assert released.release["event_hash"] != released.release["chain_head"]
-    assert [event["kind"] for event in released.gate_events] == [GATE_PASSED]
+    assert [event["kind"] for event in released.gate_events] == [audit.GATE_PASSED]
     assert len(released.scorecard) == len(release_view().scorecard)
     assert released.has_sample
 
