@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import psycopg
 
 from loaders import audit
@@ -11,7 +13,7 @@ from loaders.postgres.database import Role, connect, url
 from loaders.publication import candidate_content, content_sha256, present_candidate
 from loaders.quality import get_suite, run_suite, suite_files
 from loaders.stages.approve import Finding, describe
-from loaders.stages.gate.results import write_rule_results
+from loaders.stages.gate.results import rule_results_digest, write_rule_results
 from loaders.stages.records import GateResult
 
 STATUS_EVENTS = {
@@ -57,11 +59,20 @@ def gate_release(candidate_id: str, run_id: str = "manual") -> GateResult:
         status = "held" if stopping else "waiting" if warnings else "accepted"
         reason = describe(stopping or warnings) or None
         failed = sum(outcome.result != "pass" for outcome in outcomes)
+        gate_run = uuid4()
         with connect(Role.PUBLISHER) as connection:
             for suite, found in judged:
                 write_rule_results(
-                    connection, "candidate", candidate_id, suite, found, run_id, period=period
+                    connection,
+                    "candidate",
+                    candidate_id,
+                    suite,
+                    found,
+                    run_id,
+                    gate_run,
+                    period=period,
                 )
+            results = rule_results_digest(connection, candidate_id, gate_run)
             audit.append(
                 connection,
                 STATUS_EVENTS[status],
@@ -70,6 +81,8 @@ def gate_release(candidate_id: str, run_id: str = "manual") -> GateResult:
                     "period": period,
                     "rules_run": len(outcomes),
                     "rules_failed": failed,
+                    "gate_run": gate_run,
+                    "rule_results_sha256": results.sha256,
                     "reason": reason,
                     "content_sha256": judged_sha256,
                     "warnings": [vars(warning) for warning in warnings],
