@@ -59,16 +59,16 @@ class ApproveRelease(ApprovalOperator):
         self.gated = gated
 
     def execute(self, context: Mapping[str, Any]) -> Any:
-        from loaders.stages.approve import get_standing, get_waiting
+        from loaders.stages.approve import get_question, get_standing
 
         if self.gated["status"] != "waiting":
             raise AirflowSkipException("nothing failed that a person must answer for")
         candidate_id = self.gated["subject_id"]
         if get_standing(candidate_id) in ("approved", "published"):
             raise AirflowSkipException(f"candidate {candidate_id} is approved already")
-        waiting = get_waiting(candidate_id)
+        asked = get_question(candidate_id)
         self.subject = f"{self.subject}: {candidate_id}"
-        self.body = question(waiting)
+        self.body = as_markdown(asked)
         return super().execute(context)
 
     def execute_complete(self, context: Mapping[str, Any], event: dict[str, Any]) -> Any:
@@ -118,22 +118,22 @@ class ApproveRelease(ApprovalOperator):
         self.skip(ti=context["ti"], tasks=context["task"].get_direct_relatives(upstream=False))
 
 
-def question(waiting: Any) -> str:
-    """What is asked, as Markdown: the candidate and its failed warnings in both languages.
+def as_markdown(question: Any) -> str:
+    """The candidate and its failed warnings in both languages.
 
     Args:
-        waiting: a `loaders.stages.approve.Waiting`.
+        question: a `loaders.stages.decisions.Question`.
     """
     lines = [
-        f"**Bản dự thảo / Candidate** `{waiting.subject_id}`, tháng / month {waiting.period}",
+        f"**Bản dự thảo / Candidate** `{question.subject_id}`, tháng / month {question.period}",
         "",
-        f"sha256 `{waiting.content_sha256}`",
+        f"sha256 `{question.content_sha256}`",
         "",
         "Các cảnh báo sau không đạt. Phê duyệt để công bố, từ chối để giữ bản cũ. / "
         "These warnings failed. Approve to publish, reject to keep the published release.",
         "",
     ]
-    for finding in waiting.findings:
+    for finding in question.findings:
         lines += [
             f"- **{finding.description_vi}** / {finding.description_en}  ",
             f"  `{finding.rule_id}` v{finding.rule_version}: {finding.observed}",

@@ -1,15 +1,15 @@
 """`approve`: a named person answers for what a gate does not let through by itself.
 
-A candidate of which only warnings failed waits for a decision. It covers exactly what it was given
-for: the content of the candidate's tables and the findings (rule, version, observed value).
+A candidate of which only warnings failed waits for a decision, and so does a batch that dataset
+rules or the share of quarantined rows hold. The decision covers exactly what it was given for: the
+content and the findings (rule, version, observed value).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Literal
 
 import psycopg
@@ -24,7 +24,15 @@ from loaders.publication import (
     content_sha256,
     present_candidate,
 )
-from loaders.quality import RuleOutcome
+from loaders.stages.decisions import (
+    Finding,
+    Question,
+    Verdict,
+    describe,
+    newest_decision,
+    uncovered,
+    verdict,
+)
 from loaders.stages.records import Record
 
 Via = Literal["cli", "airflow"]
@@ -48,45 +56,11 @@ class ApprovalError(ValueError):
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What a rule found: an approval covers it only with this version and this observed value."""
-
-    rule_id: str
-    rule_version: int
-    observed: str
-    description_vi: str
-    description_en: str
-
-    @property
-    def key(self) -> tuple[str, int, str]:
-        return self.rule_id, self.rule_version, self.observed
-
-    @classmethod
-    def of(cls, outcome: RuleOutcome) -> Finding:
-        meta = outcome.rule.meta
-        return cls(
-            meta.id, meta.version, outcome.observed, meta.description_vi, meta.description_en
-        )
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """A subject that waits for a decision, with the content and the findings to be answered for."""
-
-    subject_kind: Literal["batch", "candidate"]
-    subject_id: str
-    period: str
-    content_sha256: str
-    findings: tuple[Finding, ...]
-    since: datetime
-
-
-@dataclass(frozen=True)
 class Decision(Record):
     """A row of `audit.approval`; `status` is ``recorded``, or ``unchanged`` if it stood already."""
 
     subject_id: str
-    decision: Literal["approved", "rejected"]
+    decision: Verdict
     decided_by: str
     reason: str
     status: Literal["recorded", "unchanged"] = "recorded"
@@ -101,7 +75,7 @@ def approve(
     via: Via = "cli",
     is_rejection: bool = False,
 ) -> Decision:
-    """Record a person's decision on a candidate that waits.
+    """Record a person's decision on a candidate that waits or on a batch that is held.
 
     Args:
         by: the name of the person who answers for it.
@@ -112,16 +86,11 @@ def approve(
             subject does not wait for a decision or is no longer what was judged.
     """
     by, reason = _person(by), _reason(reason)
+    decision: Verdict = "rejected" if is_rejection else "approved"
     with log_context(stage="approve"), connect(Role.PUBLISHER) as connection:
-        waiting = _candidate(connection, subject_id)
-        if waiting.content_sha256 != content_sha256(candidate_content(connection)):
-            raise ApprovalError(
-                f"candidate {subject_id} was changed after the gate judged it: run "
-                f"`nq42 gate {subject_id}` and decide on what it finds"
-            )
-        decision: Literal["approved", "rejected"] = "rejected" if is_rejection else "approved"
-        standing = _newest(connection, waiting)
-        if standing and _counts(standing, waiting) == decision:
+        question = _question(connection, subject_id)
+        standing = newest_decision(connection, question)
+        if standing and verdict(standing, question) == decision:
             return Decision(
                 subject_id, decision, standing["decided_by"], standing["reason"], "unchanged"
             )
@@ -129,11 +98,11 @@ def approve(
             connection,
             audit.APPROVAL_EVENT,
             {
-                "subject_kind": waiting.subject_kind,
+                "subject_kind": question.subject_kind,
                 "subject_id": subject_id,
-                "content_sha256": waiting.content_sha256,
+                "content_sha256": question.content_sha256,
                 "decision": decision,
-                "rules": Jsonb([vars(finding) for finding in waiting.findings]),
+                "rules": Jsonb([vars(finding) for finding in question.findings]),
                 "decided_by": by,
                 "reason": reason,
                 "via": via,
@@ -144,17 +113,23 @@ def approve(
         return Decision(subject_id, decision, by, reason)
 
 
-def list_waiting() -> list[Waiting]:
-    """What waits for a decision now."""
+def list_waiting() -> list[Question]:
+    """What waits for a decision now: held batches by period, then the candidate."""
     with connect(Role.PUBLISHER) as connection:
+        held = connection.execute(
+            "select batch_id from audit.batch_current"
+            " where stage = 'gate' and status = 'held' and details -> 'hold' ->> 'final' = '[]'"
+            " order by period, source, dataset"
+        ).fetchall()
+        waiting = [_batch(connection, batch_id) for (batch_id,) in held]
         present = present_candidate(connection)
-        if present is None or _standing(connection, present[0]) != "open":
-            return []
-        return [_candidate(connection, present[0])]
+        if present and _standing(connection, present[0]) == "open":
+            waiting.append(_candidate(connection, present[0]))
+        return [q for q in waiting if verdict(newest_decision(connection, q), q) is None]
 
 
-def get_waiting(candidate_id: str) -> Waiting:
-    """The candidate that waits, and for what.
+def get_question(candidate_id: str) -> Question:
+    """What a person is asked about the candidate.
 
     Raises:
         ApprovalError: it does not wait for a decision.
@@ -201,12 +176,12 @@ def admit(
         )
     if event["kind"] == audit.GATE_PASSED:
         return []
-    waiting = _waiting(candidate_id, event)
-    newest = _newest(connection, waiting)
+    question = _asked(candidate_id, event)
+    newest = newest_decision(connection, question)
     if newest is None or newest["decision"] == "rejected":
         said = f"was rejected by {newest['decided_by']}" if newest else "waits for an approval"
-        raise PublishError(f"candidate {candidate_id} {said}: {describe(waiting.findings)}")
-    open_findings = _uncovered(newest, waiting)
+        raise PublishError(f"candidate {candidate_id} {said}: {describe(question.findings)}")
+    open_findings = uncovered(newest, question)
     if open_findings:
         raise PublishError(
             f"the approval of candidate {candidate_id} by {newest['decided_by']} does not cover "
@@ -250,7 +225,20 @@ def _reason(text: str) -> str:
 # --- what is decided on ---------------------------------------------------------------------------
 
 
-def _candidate(connection: psycopg.Connection, candidate_id: str) -> Waiting:
+def _question(connection: psycopg.Connection, subject_id: str) -> Question:
+    """What waits under this id: candidates have a month in it, batches are hexadecimal."""
+    if "-" not in subject_id:
+        return _batch(connection, subject_id)
+    question = _candidate(connection, subject_id)
+    if question.content_sha256 != content_sha256(candidate_content(connection)):
+        raise ApprovalError(
+            f"candidate {subject_id} was changed after the gate judged it: run "
+            f"`nq42 gate {subject_id}` and decide on what it finds"
+        )
+    return question
+
+
+def _candidate(connection: psycopg.Connection, candidate_id: str) -> Question:
     """The candidate with what its latest judgement asks a person to answer for."""
     if _is_published(connection, candidate_id):
         raise ApprovalError(f"candidate {candidate_id} is published already")
@@ -268,7 +256,34 @@ def _candidate(connection: psycopg.Connection, candidate_id: str) -> Waiting:
             f"candidate {candidate_id} is held and cannot be approved, the data must be put right: "
             f"{event['payload'].get('reason')}"
         )
-    return _waiting(candidate_id, event)
+    return _asked(candidate_id, event)
+
+
+def _batch(connection: psycopg.Connection, batch_id: str) -> Question:
+    """The held batch with what a person can answer for."""
+    row = connection.execute(
+        "select c.period, c.stage, c.status, c.at, c.details -> 'hold', r.sha256"
+        " from audit.batch_current as c inner join audit.receipt as r using (batch_id)"
+        " where c.batch_id = %s",
+        (batch_id,),
+    ).fetchone()
+    if row is None:
+        raise ApprovalError(
+            f"{batch_id} is no candidate, and no batch that is the latest of its month: "
+            "`nq42 approve` lists what waits"
+        )
+    period, stage, status, at, hold, sha256 = row
+    if (stage, status) != ("gate", "held"):
+        raise ApprovalError(f"batch {batch_id} is not held but {status}: nothing to approve")
+    if hold is None:
+        raise ApprovalError(f"run `nq42 gate {batch_id}` again: its hold names no findings")
+    if hold["final"]:
+        raise ApprovalError(
+            f"batch {batch_id} cannot be approved, the data must be put right: "
+            + "; ".join(hold["final"])
+        )
+    findings = tuple(Finding(**finding) for finding in hold["findings"])
+    return Question("batch", batch_id, period, sha256, findings, at)
 
 
 def _gate_event(connection: psycopg.Connection, candidate_id: str) -> dict[str, Any] | None:
@@ -281,9 +296,9 @@ def _gate_event(connection: psycopg.Connection, candidate_id: str) -> dict[str, 
     return dict(zip(("kind", "at", "payload"), row, strict=True)) if row else None
 
 
-def _waiting(candidate_id: str, event: Mapping[str, Any]) -> Waiting:
+def _asked(candidate_id: str, event: Mapping[str, Any]) -> Question:
     payload = event["payload"]
-    return Waiting(
+    return Question(
         "candidate",
         candidate_id,
         payload["period"],
@@ -315,43 +330,5 @@ def _standing(connection: psycopg.Connection, candidate_id: str) -> Standing:
         return "superseded"
     if event["kind"] == audit.GATE_PASSED:
         return "approved"
-    waiting = _waiting(candidate_id, event)
-    newest = _newest(connection, waiting)
-    return (_counts(newest, waiting) if newest else None) or "open"
-
-
-# --- what counts ----------------------------------------------------------------------------------
-
-
-def _newest(connection: psycopg.Connection, waiting: Waiting) -> dict[str, Any] | None:
-    """The newest decision on this content of the subject: a row of `audit.approval`."""
-    cursor = connection.execute(
-        "select id, subject_kind, subject_id, content_sha256, decision, rules, decided_by, reason,"
-        " via, account, at from audit.approval"
-        " where subject_kind = %s and subject_id = %s and content_sha256 = %s"
-        " order by id desc limit 1",
-        (waiting.subject_kind, waiting.subject_id, waiting.content_sha256),
-    )
-    names = [column.name for column in cursor.description or ()]
-    row = cursor.fetchone()
-    return dict(zip(names, row, strict=True)) if row else None
-
-
-def _counts(row: Mapping[str, Any], waiting: Waiting) -> Literal["approved", "rejected"] | None:
-    """What the newest decision means now.
-
-    A rejection holds for the judgement that it was given on: a later one asks again.
-    """
-    if row["decision"] == "rejected":
-        return "rejected" if row["at"] > waiting.since else None
-    return None if _uncovered(row, waiting) else "approved"
-
-
-def _uncovered(row: Mapping[str, Any], waiting: Waiting) -> list[Finding]:
-    covered = {Finding(**rule).key for rule in row["rules"]}
-    return [finding for finding in waiting.findings if finding.key not in covered]
-
-
-def describe(findings: Iterable[Finding]) -> str:
-    """The findings in one line."""
-    return "; ".join(f"rule {f.rule_id}: {f.description_en} (found {f.observed})" for f in findings)
+    question = _asked(candidate_id, event)
+    return verdict(newest_decision(connection, question), question) or "open"

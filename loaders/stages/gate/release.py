@@ -12,7 +12,7 @@ from loaders.periods import end_of
 from loaders.postgres.database import Role, connect, url
 from loaders.publication import candidate_content, content_sha256, present_candidate
 from loaders.quality import get_suite, run_suite, suite_files
-from loaders.stages.approve import Finding, describe
+from loaders.stages.decisions import Finding, describe
 from loaders.stages.gate.results import rule_results_digest, write_rule_results
 from loaders.stages.records import GateResult
 
