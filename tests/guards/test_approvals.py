@@ -23,6 +23,7 @@ from loaders.stages.approve import (
     get_standing,
     list_waiting,
 )
+from loaders.stages.build import BuildError, build
 from loaders.stages.gate import gate_release
 from loaders.stages.gate import release as release_gate
 from loaders.stages.publish import publish
@@ -41,10 +42,12 @@ LATE = {
 OTHER = LATE | {"rule_id": "kpi_value.coverage_at_most_100", "observed": "1 rows"}
 
 
-def waiting_candidate(name: str, warnings: tuple[Any, ...] = (LATE,)) -> str:
-    candidate_id = f"2025-06-{name}"
-    make_candidate(candidate_id, [{"unit_code": name}], passed=False)
-    judge_candidate(candidate_id, audit.GATE_WAITING, warnings=warnings)
+def waiting_candidate(
+    name: str, warnings: tuple[Any, ...] = (LATE,), period: str = "2025-06"
+) -> str:
+    candidate_id = f"{period}-{name}"
+    make_candidate(candidate_id, [{"unit_code": name}], passed=False, period=period)
+    judge_candidate(candidate_id, audit.GATE_WAITING, warnings=warnings, period=period)
     return candidate_id
 
 
@@ -189,6 +192,19 @@ def test_a_critical_failure_after_the_approval_stops_the_release() -> None:
     judge_candidate(candidate_id, audit.GATE_HELD)
     with pytest.raises(PublishError, match="did not pass"):
         publish(candidate_id)
+
+
+def test_an_older_month_does_not_take_the_place_of_one_that_waits() -> None:
+    """With nothing accepted `build` ends where it names the month that it would compute."""
+    candidate_id = waiting_candidate("later", period="2025-09")
+    with pytest.raises(BuildError, match="nothing is accepted up to 2025-09:"):
+        build("2025-08")
+    decide(candidate_id)
+    with pytest.raises(BuildError, match="nothing is accepted up to 2025-09:"):
+        build("2025-08")
+    decide(candidate_id, is_rejection=True)
+    with pytest.raises(BuildError, match="nothing is accepted up to 2025-08:"):
+        build("2025-08")
 
 
 def test_a_candidate_that_the_gate_never_saw_cannot_be_approved() -> None:
