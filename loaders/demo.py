@@ -287,10 +287,12 @@ class MonthRuns:
 
 
 def _show(console: Console, settings: Settings) -> None:
-    """The published scorecard, and where the report is."""
+    """The published scorecard, and where the reports are."""
     from loaders.report import show_scorecard
 
     show_scorecard(console)
-    reports = sorted(settings.reports.rglob("*.html"), key=lambda path: path.stat().st_mtime)
-    if reports:
-        console.print(f"Report: {reports[-1]}", highlight=False, soft_wrap=True)
+    written = sorted(settings.reports.glob("*.html"), key=lambda path: path.stat().st_mtime)
+    for name, is_quality in (("Report", False), ("Data quality", True)):
+        found = [path for path in written if path.name.endswith(".quality.html") == is_quality]
+        if found:
+            console.print(f"{name}: {found[-1]}", highlight=False, soft_wrap=True)

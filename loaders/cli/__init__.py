@@ -119,7 +119,7 @@ def approve(
 
 @app.command()
 def publish(candidate_id: str, run_id: RunId = "manual") -> None:
-    """Switch the marts to an approved candidate and write its report."""
+    """Switch the marts to an approved candidate and write its reports."""
     from loaders.report import write_release_report
     from loaders.stages.publish import publish as stage
 
@@ -129,11 +129,12 @@ def publish(candidate_id: str, run_id: RunId = "manual") -> None:
 
 @app.command()
 def report() -> None:
-    """Write the report of the published release again."""
-    from loaders.report import write_release_report
+    """Write the reports of the published release again: month, quality, quality as JSON-LD."""
+    from loaders.report import write_release_reports
 
     with plain_errors():
-        console.print(str(write_release_report()))
+        for path in write_release_reports().values():
+            console.print(str(path), highlight=False, soft_wrap=True)
 
 
 @app.command()

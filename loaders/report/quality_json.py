@@ -1,0 +1,351 @@
+"""The quality report for machines: JSON-LD in the W3C's Data Quality Vocabulary.
+
+Source: W3C, "Data on the Web Best Practices: Data Quality Vocabulary", Working Group Note of
+15 December 2016. The context is embedded: a reader needs no network. A deliverable (dataset and
+period) is what figures are computed on; a rule is a metric in a dimension; the suite that it
+stands in is a policy; reasons of quarantine, approvals and the release gate are annotations.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+
+from loaders.report import words
+from loaders.report.data import ReleaseView
+from loaders.report.decisions import title_of
+from loaders.report.quality_data import Row
+
+Node = dict[str, Any]
+
+CONTEXT = {
+    "dcat": "http://www.w3.org/ns/dcat#",
+    "dcterms": "http://purl.org/dc/terms/",
+    "dqv": "http://www.w3.org/ns/dqv#",
+    "oa": "http://www.w3.org/ns/oa#",
+    "odrl": "http://www.w3.org/ns/odrl/2/",
+    "prov": "http://www.w3.org/ns/prov#",
+    "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
+    "skos": "http://www.w3.org/2004/02/skos/core#",
+    "xsd": "http://www.w3.org/2001/XMLSchema#",
+    "nq42": "urn:x-nq42:term:",
+}
+ROOT = "urn:x-nq42"
+
+#: Metric → column of the view, dimension, datatype, definition.
+TIMELINESS = {
+    "is_on_time": ("timeliness", "xsd:boolean", "Nhận đúng hạn", "Received by the day it was due"),
+    "days_late": ("timeliness", "xsd:integer", "Số ngày trễ hạn", "Days after the day it was due"),
+    "served_age_days": (
+        *("timeliness", "xsd:integer", "Số liệu đang dùng cũ hơn cuối kỳ bao nhiêu ngày"),
+        "Days from the end of the period served to the end of this one",
+    ),
+}
+VOLUMES = {
+    "rows_read": ("completeness", "xsd:integer", "Số dòng đọc được", "Rows read"),
+    "rows_loaded": ("completeness", "xsd:integer", "Số dòng đã nạp", "Rows loaded"),
+    "rows_quarantined": ("validity", "xsd:integer", "Số dòng cách ly", "Rows in quarantine"),
+    "quarantined_pct": (
+        *("validity", "xsd:decimal", "Tỷ lệ dòng cách ly, %", "Rows in quarantine, percent"),
+    ),
+    "change_pct": (
+        *("consistency", "xsd:decimal", "Thay đổi số dòng so với kỳ trước, %"),
+        "Change of the rows loaded against the period before, percent",
+    ),
+}
+
+
+def render_quality_json(view: ReleaseView) -> str:
+    """The quality of a release as a JSON-LD document."""
+    return json.dumps(quality_document(view), ensure_ascii=False, indent=1) + "\n"
+
+
+def quality_document(view: ReleaseView) -> Node:
+    """The same as `@context` and `@graph`."""
+    return {"@context": CONTEXT, "@graph": [*_release(view), *_Graph(view).nodes()]}
+
+
+def _release(view: ReleaseView) -> Iterator[Node]:
+    """The release and the description of its quality, with what both are derived from."""
+    release, head = view.release, view.quality.head
+    yield {
+        "@id": _release_id(view),
+        "@type": "dcat:Dataset",
+        "dcterms:title": _text(
+            f"Bản phát hành {view.name}", f"Release {view.name} of the programme's KPIs"
+        ),
+        "dcterms:temporal": view.note["as_of_period"],
+        "dqv:hasQualityMetadata": _ref(_iri("quality", view.name)),
+        "dcterms:hasPart": [_ref(_delivery(row)) for row in view.quality.timeliness],
+        "prov:wasDerivedFrom": [
+            _ref(_iri("batch", batch_id))
+            for batch_id in sorted({r["batch_id"] for r in view.quality.timeliness} - {None})
+        ],
+        **({"dcterms:issued": _moment(release["published_at"])} if release else {}),
+    }
+    yield {
+        "@id": _iri("quality", view.name),
+        "@type": "dqv:QualityMetadata",
+        "dcterms:title": _text(
+            f"Chất lượng dữ liệu của bản phát hành {view.name}",
+            f"Data quality of release {view.name}",
+        ),
+        **(
+            {
+                # Of the newest event: the same trail gives the same bytes.
+                "prov:generatedAtTime": _moment(head["at"]),
+                "prov:wasDerivedFrom": _ref(_iri("event", head["hash"])),
+                "nq42:chainHead": head["hash"],
+                "nq42:chainSeq": head["seq"],
+            }
+            if head
+            else {}
+        ),
+    }
+
+
+class _Graph:
+    """The nodes below the release; each is given once."""
+
+    def __init__(self, view: ReleaseView) -> None:
+        self.view, self.quality = view, view.quality
+        self.volumes = {_key(row): row for row in self.quality.volumes}
+
+    def nodes(self) -> Iterator[Node]:
+        yield from self._dimensions()
+        yield from self._metrics()
+        yield from self._policies()
+        for row in self.quality.timeliness:
+            volume = self.volumes[_key(row)]
+            yield from self._deliverable(row, volume)
+            yield from self._figures(row, TIMELINESS)
+            yield from self._figures(volume, VOLUMES)
+        for row in self.quality.rules:
+            yield _rule_result(row, self._subject(row))
+        yield from self._annotations()
+
+    def _dimensions(self) -> Iterator[Node]:
+        for name, text in words.DIMENSIONS.items():
+            yield {
+                "@id": _iri("dimension", name),
+                "@type": "dqv:Dimension",
+                "skos:prefLabel": _text(text.vi, text.en),
+            }
+
+    def _metrics(self) -> Iterator[Node]:
+        for name, (dimension, datatype, vi, en) in {**TIMELINESS, **VOLUMES}.items():
+            yield {
+                "@id": _iri("metric", name),
+                "@type": "dqv:Metric",
+                "dqv:inDimension": _ref(_iri("dimension", dimension)),
+                "dqv:expectedDataType": _ref(datatype),
+                "skos:definition": _text(vi, en),
+            }
+        for row in _newest(self.quality.rules, "rule_id", "rule_version"):
+            yield {
+                "@id": _rule(row),
+                "@type": "dqv:Metric",
+                **(
+                    {"dqv:inDimension": _ref(_iri("dimension", row["dimension"]))}
+                    if row["dimension"]
+                    else {}
+                ),
+                "dqv:expectedDataType": _ref("xsd:integer"),
+                "skos:definition": _text(row["description_vi"], row["description_en"]),
+                "nq42:severity": row["severity"],
+                **({"dcterms:creator": row["owner"]} if row["owner"] else {}),
+            }
+
+    def _policies(self) -> Iterator[Node]:
+        """A suite of rules governs what may come in, or what may be published."""
+        suites: dict[str, set[str]] = {}
+        for row in self.quality.rules:
+            suites.setdefault(row["suite"] or "", set()).add(_rule(row))
+        for suite, rules in sorted(suites.items()):
+            yield {
+                "@id": _iri("policy", suite),
+                "@type": "dqv:QualityPolicy",
+                "dcterms:title": suite,
+                "dcterms:hasPart": [_ref(rule) for rule in sorted(rules)],
+            }
+
+    def _deliverable(self, row: Row, volume: Row) -> Iterator[Node]:
+        title = title_of(self.quality, row)
+        period = words.period(row["period"])
+        node: Node = {
+            "@id": _delivery(row),
+            "@type": "dcat:Dataset",
+            "dcterms:title": _text(f"{title.vi}, {period}", f"{title.en}, {period}"),
+            "dcterms:temporal": row["period"],
+            "nq42:status": row["status"],
+            "odrl:hasPolicy": _ref(_iri("policy", f"{row['source']}__{row['dataset']}")),
+        }
+        if row["data_label"]:
+            node["nq42:dataLabel"] = row["data_label"]
+        if row["expected_on"]:
+            node["nq42:expectedOn"] = _typed(row["expected_on"])
+        if row["received_at"]:
+            node["dcterms:available"] = _moment(row["received_at"])
+        if row["batch_id"]:
+            node["prov:wasDerivedFrom"] = _ref(_iri("batch", row["batch_id"]))
+        if row["served_batch_id"] and row["served_batch_id"] != row["batch_id"]:
+            node["nq42:servedBy"] = _ref(_iri("batch", row["served_batch_id"]))
+        if row["status"] != "accepted" and row["reason"]:
+            node["dqv:hasQualityAnnotation"] = _ref(_iri("reason", *_key(row)))
+        yield node
+        if row["batch_id"]:
+            yield {
+                "@id": _iri("batch", row["batch_id"]),
+                "@type": "prov:Entity",
+                "dcterms:title": row["file_name"],
+                "dcterms:identifier": f"sha256:{volume['sha256']}",
+            }
+
+    def _figures(self, row: Row, metrics: Iterable[str]) -> Iterator[Node]:
+        for metric in metrics:
+            if row[metric] is not None:
+                yield {
+                    "@id": _iri("measurement", metric, *_key(row)),
+                    "@type": "dqv:QualityMeasurement",
+                    "dqv:isMeasurementOf": _ref(_iri("metric", metric)),
+                    "dqv:computedOn": _ref(_delivery(row)),
+                    "dqv:value": _typed(row[metric]),
+                }
+
+    def _subject(self, row: Row) -> str:
+        return _release_id(self.view) if row["subject_kind"] == "candidate" else _delivery(row)
+
+    def _annotations(self) -> Iterator[Node]:
+        for row in self.quality.timeliness:
+            if row["status"] != "accepted" and row["reason"]:
+                yield _annotation(
+                    _iri("reason", *_key(row)),
+                    _delivery(row),
+                    _text(words.STATUSES[row["status"]].vi, row["reason"]),
+                )
+        for row in self.quality.quarantine:
+            rule = (row["batch_id"], row["rule_id"], row["column_name"] or "", row["reason_vi"])
+            yield _annotation(
+                _iri("quarantine", *rule),
+                _delivery(row),
+                _text(row["reason_vi"], row["reason_en"]),
+                {
+                    "dqv:inDimension": _ref(_iri("dimension", row["dimension"] or "validity")),
+                    "prov:wasDerivedFrom": _ref(_iri("batch", row["batch_id"])),
+                    "nq42:rule": f"{row['rule_id']} v{row['rule_version']}",
+                    "nq42:column": row["column_name"],
+                    "nq42:findings": row["findings"],
+                    "nq42:rowNumbers": [of["row_number"] for of in row["examples"]],
+                },
+            )
+        for row in self.quality.approvals:
+            about = words.text_of(words.EVENTS, row["decision"])
+            yield _annotation(
+                _iri("approval", str(row["id"])),
+                self._subject(row),
+                _text(f"{about.vi}: {row['reason']}", about.en),
+                {"dcterms:creator": row["decided_by"], "dcterms:created": _moment(row["at"])},
+            )
+        for row in self.quality.readmissions:
+            how = words.text_of(words.READMISSIONS, row["how"])
+            yield _annotation(
+                _iri("readmission", str(row["id"])),
+                _delivery(row),
+                _text(f"Dòng cách ly được nhận lại: {how.vi}", f"Rows re-admitted: {how.en}"),
+                {
+                    "nq42:rowsQuarantinedBefore": row["rows_quarantined_before"],
+                    "nq42:rowsReadmitted": row["rows_readmitted"],
+                    "dcterms:created": _moment(row["at"]),
+                },
+            )
+        for row in self.quality.gate_events:
+            text = words.text_of(words.EVENTS, row["kind"])
+            yield _annotation(
+                _iri("gate", str(row["seq"])),
+                _release_id(self.view),
+                _text(text.vi, text.en),
+                {"dcterms:created": _moment(row["at"])},
+            )
+
+
+def _rule_result(row: Row, subject: str) -> Node:
+    return {
+        "@id": _iri("measurement", row["subject_id"], row["suite"] or "", row["rule_id"]),
+        "@type": "dqv:QualityMeasurement",
+        "dqv:isMeasurementOf": _ref(_rule(row)),
+        "dqv:computedOn": _ref(subject),
+        "dqv:value": _typed(row["rows_failing"] or 0),
+        "nq42:rowsScanned": row["rows_scanned"],
+        "nq42:result": row["result"],
+        "prov:generatedAtTime": _moment(row["ran_at"]),
+    }
+
+
+def _annotation(
+    iri: str, target: str, body: list[Node], also: dict[str, Any] | None = None
+) -> Node:
+    return {
+        "@id": iri,
+        "@type": "dqv:QualityAnnotation",
+        "oa:motivatedBy": _ref("dqv:qualityAssessment"),
+        "oa:hasTarget": _ref(target),
+        "oa:hasBody": [
+            {
+                "@type": "oa:TextualBody",
+                "rdf:value": text["@value"],
+                "dcterms:language": text["@language"],
+            }
+            for text in body
+        ],
+        **{name: value for name, value in (also or {}).items() if value is not None},
+    }
+
+
+def _newest(rows: Iterable[Row], *names: str) -> Iterable[Row]:
+    return {tuple(row[name] for name in names): row for row in rows}.values()
+
+
+def _key(row: Row) -> tuple[str, str, str]:
+    return (row["source"], row["dataset"], row["period"])
+
+
+def _iri(kind: str, *parts: str) -> str:
+    return ":".join((ROOT, kind, *(quote(part, safe="") for part in parts)))
+
+
+def _release_id(view: ReleaseView) -> str:
+    return _iri("release", view.name)
+
+
+def _delivery(row: Row) -> str:
+    return _iri("delivery", *_key(row))
+
+
+def _rule(row: Row) -> str:
+    return _iri("rule", row["rule_id"], str(row["rule_version"]))
+
+
+def _ref(iri: str) -> Node:
+    return {"@id": iri}
+
+
+def _text(vi: str | None, en: str | None) -> list[Node]:
+    pairs = (("vi", vi), ("en", en))
+    return [{"@value": text, "@language": language} for language, text in pairs if text]
+
+
+def _moment(at: datetime) -> Node:
+    return {"@value": at.astimezone(UTC).isoformat(), "@type": "xsd:dateTime"}
+
+
+def _typed(value: bool | int | Decimal | date) -> Any:
+    """A number or a day with its type; JSON's own numbers would make decimals inexact."""
+    if isinstance(value, Decimal):
+        return {"@value": f"{value:f}", "@type": "xsd:decimal"}
+    if isinstance(value, date):
+        return {"@value": value.isoformat(), "@type": "xsd:date"}
+    return value
