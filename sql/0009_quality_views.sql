@@ -108,7 +108,11 @@ select
     received.received_at,
     received.received_on is not null as is_received,
     received.received_on <= received.expected_on as is_on_time,
-    greatest(received.received_on - received.expected_on, 0) as days_late,
+    -- greatest() passes over a null, but nothing received is not the same as in time.
+    case
+        when received.received_on - received.expected_on is not null
+            then greatest(received.received_on - received.expected_on, 0)
+    end as days_late,
     serving.accepted_batch_id as served_batch_id,
     serving.period as served_period,
     received.ends_on - received.served_ends_on as served_age_days

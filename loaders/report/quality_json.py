@@ -114,6 +114,10 @@ class _Graph:
     def __init__(self, view: ReleaseView) -> None:
         self.view, self.quality = view, view.quality
         self.volumes = {_key(row): row for row in self.quality.volumes}
+        #: The rules of each suite.
+        self.suites: dict[str, set[str]] = {}
+        for row in self.quality.rules:
+            self.suites.setdefault(row["suite"] or "", set()).add(_rule(row))
 
     def nodes(self) -> Iterator[Node]:
         yield from self._dimensions()
@@ -162,10 +166,7 @@ class _Graph:
 
     def _policies(self) -> Iterator[Node]:
         """A suite of rules governs what may come in, or what may be published."""
-        suites: dict[str, set[str]] = {}
-        for row in self.quality.rules:
-            suites.setdefault(row["suite"] or "", set()).add(_rule(row))
-        for suite, rules in sorted(suites.items()):
+        for suite, rules in sorted(self.suites.items()):
             yield {
                 "@id": _iri("policy", suite),
                 "@type": "dqv:QualityPolicy",
@@ -182,8 +183,10 @@ class _Graph:
             "dcterms:title": _text(f"{title.vi}, {period}", f"{title.en}, {period}"),
             "dcterms:temporal": row["period"],
             "nq42:status": row["status"],
-            "odrl:hasPolicy": _ref(_iri("policy", f"{row['source']}__{row['dataset']}")),
         }
+        suite = f"{row['source']}__{row['dataset']}"
+        if suite in self.suites:
+            node["odrl:hasPolicy"] = _ref(_iri("policy", suite))
         if row["data_label"]:
             node["nq42:dataLabel"] = row["data_label"]
         if row["expected_on"]:
