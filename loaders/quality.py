@@ -23,6 +23,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.pool import NullPool
 
+from loaders.validations import keep_validation
+
 EXPECTATIONS_DIR = Path(__file__).resolve().parents[1] / "expectations"
 DIMENSIONS = Literal[
     "accuracy", "completeness", "uniqueness", "consistency", "timeliness", "validity"
@@ -191,6 +193,8 @@ def run_suite(
         )
         results = {r.expectation_config.meta["id"]: r for r in validation.results}
         rows = _row_count(source, schema, table)
+        texts = {r.meta.id: (r.meta.description_vi, r.meta.description_en) for r in suite.rules}
+        keep_validation(validation, suite.name, variables["period"], texts)
     finally:
         source.get_execution_engine().close()
     target = f'"{schema}"."{table}"'

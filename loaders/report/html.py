@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from functools import lru_cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from loaders.files import write_text
 from loaders.report import charts, words
 from loaders.report.changes import Changes
 from loaders.report.data import ReleaseView
@@ -34,21 +33,6 @@ def write_reports(view: ReleaseView, folder: Path) -> dict[str, Path]:
     write_text(folder / names["quality"], render_quality(view))
     write_text(folder / names["report"], render_report(view))
     return {kind: folder / name for kind, name in names.items()}
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file that everybody may read, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        temporary.chmod(0o644)  # mkstemp gives it to the owner only, but it is made to be read
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def quality_file(view: ReleaseView) -> str:
