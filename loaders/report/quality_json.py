@@ -10,31 +10,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime
-from decimal import Decimal
 from typing import Any
-from urllib.parse import quote
 
 from loaders.report import words
 from loaders.report.data import ReleaseView
 from loaders.report.decisions import title_of
+from loaders.report.jsonld import CONTEXT, Node, bilingual, iri, moment, ref, typed
 from loaders.report.quality_data import Row
-
-Node = dict[str, Any]
-
-CONTEXT = {
-    "dcat": "http://www.w3.org/ns/dcat#",
-    "dcterms": "http://purl.org/dc/terms/",
-    "dqv": "http://www.w3.org/ns/dqv#",
-    "oa": "http://www.w3.org/ns/oa#",
-    "odrl": "http://www.w3.org/ns/odrl/2/",
-    "prov": "http://www.w3.org/ns/prov#",
-    "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
-    "skos": "http://www.w3.org/2004/02/skos/core#",
-    "xsd": "http://www.w3.org/2001/XMLSchema#",
-    "nq42": "urn:x-nq42:term:",
-}
-ROOT = "urn:x-nq42"
 
 #: Metric → column of the view, dimension, datatype, definition.
 TIMELINESS = {
@@ -75,30 +57,30 @@ def _release(view: ReleaseView) -> Iterator[Node]:
     yield {
         "@id": _release_id(view),
         "@type": "dcat:Dataset",
-        "dcterms:title": _text(
+        "dcterms:title": bilingual(
             f"Bản phát hành {view.name}", f"Release {view.name} of the programme's KPIs"
         ),
         "dcterms:temporal": view.note["as_of_period"],
-        "dqv:hasQualityMetadata": _ref(_iri("quality", view.name)),
-        "dcterms:hasPart": [_ref(_delivery(row)) for row in view.quality.timeliness],
+        "dqv:hasQualityMetadata": ref(iri("quality", view.name)),
+        "dcterms:hasPart": [ref(_delivery(row)) for row in view.quality.timeliness],
         "prov:wasDerivedFrom": [
-            _ref(_iri("batch", batch_id))
+            ref(iri("batch", batch_id))
             for batch_id in sorted({r["batch_id"] for r in view.quality.timeliness} - {None})
         ],
-        **({"dcterms:issued": _moment(release["published_at"])} if release else {}),
+        **({"dcterms:issued": moment(release["published_at"])} if release else {}),
     }
     yield {
-        "@id": _iri("quality", view.name),
+        "@id": iri("quality", view.name),
         "@type": "dqv:QualityMetadata",
-        "dcterms:title": _text(
+        "dcterms:title": bilingual(
             f"Chất lượng dữ liệu của bản phát hành {view.name}",
             f"Data quality of release {view.name}",
         ),
         **(
             {
                 # Of the newest event: the same trail gives the same bytes.
-                "prov:generatedAtTime": _moment(head["at"]),
-                "prov:wasDerivedFrom": _ref(_iri("event", head["hash"])),
+                "prov:generatedAtTime": moment(head["at"]),
+                "prov:wasDerivedFrom": ref(iri("event", head["hash"])),
                 "nq42:chainHead": head["hash"],
                 "nq42:chainSeq": head["seq"],
             }
@@ -135,31 +117,31 @@ class _Graph:
     def _dimensions(self) -> Iterator[Node]:
         for name, text in words.DIMENSIONS.items():
             yield {
-                "@id": _iri("dimension", name),
+                "@id": iri("dimension", name),
                 "@type": "dqv:Dimension",
-                "skos:prefLabel": _text(text.vi, text.en),
+                "skos:prefLabel": bilingual(text.vi, text.en),
             }
 
     def _metrics(self) -> Iterator[Node]:
         for name, (dimension, datatype, vi, en) in {**TIMELINESS, **VOLUMES}.items():
             yield {
-                "@id": _iri("metric", name),
+                "@id": iri("metric", name),
                 "@type": "dqv:Metric",
-                "dqv:inDimension": _ref(_iri("dimension", dimension)),
-                "dqv:expectedDataType": _ref(datatype),
-                "skos:definition": _text(vi, en),
+                "dqv:inDimension": ref(iri("dimension", dimension)),
+                "dqv:expectedDataType": ref(datatype),
+                "skos:definition": bilingual(vi, en),
             }
         for row in _newest(self.quality.rules, "rule_id", "rule_version"):
             yield {
                 "@id": _rule(row),
                 "@type": "dqv:Metric",
                 **(
-                    {"dqv:inDimension": _ref(_iri("dimension", row["dimension"]))}
+                    {"dqv:inDimension": ref(iri("dimension", row["dimension"]))}
                     if row["dimension"]
                     else {}
                 ),
-                "dqv:expectedDataType": _ref("xsd:integer"),
-                "skos:definition": _text(row["description_vi"], row["description_en"]),
+                "dqv:expectedDataType": ref("xsd:integer"),
+                "skos:definition": bilingual(row["description_vi"], row["description_en"]),
                 "nq42:severity": row["severity"],
                 **({"dcterms:creator": row["owner"]} if row["owner"] else {}),
             }
@@ -168,10 +150,10 @@ class _Graph:
         """A suite of rules governs what may come in, or what may be published."""
         for suite, rules in sorted(self.suites.items()):
             yield {
-                "@id": _iri("policy", suite),
+                "@id": iri("policy", suite),
                 "@type": "dqv:QualityPolicy",
                 "dcterms:title": suite,
-                "dcterms:hasPart": [_ref(rule) for rule in sorted(rules)],
+                "dcterms:hasPart": [ref(rule) for rule in sorted(rules)],
             }
 
     def _deliverable(self, row: Row, volume: Row) -> Iterator[Node]:
@@ -180,29 +162,29 @@ class _Graph:
         node: Node = {
             "@id": _delivery(row),
             "@type": "dcat:Dataset",
-            "dcterms:title": _text(f"{title.vi}, {period}", f"{title.en}, {period}"),
+            "dcterms:title": bilingual(f"{title.vi}, {period}", f"{title.en}, {period}"),
             "dcterms:temporal": row["period"],
             "nq42:status": row["status"],
         }
         suite = f"{row['source']}__{row['dataset']}"
         if suite in self.suites:
-            node["odrl:hasPolicy"] = _ref(_iri("policy", suite))
+            node["odrl:hasPolicy"] = ref(iri("policy", suite))
         if row["data_label"]:
             node["nq42:dataLabel"] = row["data_label"]
         if row["expected_on"]:
-            node["nq42:expectedOn"] = _typed(row["expected_on"])
+            node["nq42:expectedOn"] = typed(row["expected_on"])
         if row["received_at"]:
-            node["dcterms:available"] = _moment(row["received_at"])
+            node["dcterms:available"] = moment(row["received_at"])
         if row["batch_id"]:
-            node["prov:wasDerivedFrom"] = _ref(_iri("batch", row["batch_id"]))
+            node["prov:wasDerivedFrom"] = ref(iri("batch", row["batch_id"]))
         if row["served_batch_id"] and row["served_batch_id"] != row["batch_id"]:
-            node["nq42:servedBy"] = _ref(_iri("batch", row["served_batch_id"]))
+            node["nq42:servedBy"] = ref(iri("batch", row["served_batch_id"]))
         if row["status"] != "accepted" and row["reason"]:
-            node["dqv:hasQualityAnnotation"] = _ref(_iri("reason", *_key(row)))
+            node["dqv:hasQualityAnnotation"] = ref(iri("reason", *_key(row)))
         yield node
         if row["batch_id"]:
             yield {
-                "@id": _iri("batch", row["batch_id"]),
+                "@id": iri("batch", row["batch_id"]),
                 "@type": "prov:Entity",
                 "dcterms:title": row["file_name"],
                 "dcterms:identifier": f"sha256:{volume['sha256']}",
@@ -212,11 +194,11 @@ class _Graph:
         for metric in metrics:
             if row[metric] is not None:
                 yield {
-                    "@id": _iri("measurement", metric, *_key(row)),
+                    "@id": iri("measurement", metric, *_key(row)),
                     "@type": "dqv:QualityMeasurement",
-                    "dqv:isMeasurementOf": _ref(_iri("metric", metric)),
-                    "dqv:computedOn": _ref(_delivery(row)),
-                    "dqv:value": _typed(row[metric]),
+                    "dqv:isMeasurementOf": ref(iri("metric", metric)),
+                    "dqv:computedOn": ref(_delivery(row)),
+                    "dqv:value": typed(row[metric]),
                 }
 
     def _subject(self, row: Row) -> str:
@@ -226,19 +208,19 @@ class _Graph:
         for row in self.quality.timeliness:
             if row["status"] != "accepted" and row["reason"]:
                 yield _annotation(
-                    _iri("reason", *_key(row)),
+                    iri("reason", *_key(row)),
                     _delivery(row),
-                    _text(words.STATUSES[row["status"]].vi, row["reason"]),
+                    bilingual(words.STATUSES[row["status"]].vi, row["reason"]),
                 )
         for row in self.quality.quarantine:
             rule = (row["batch_id"], row["rule_id"], row["column_name"] or "", row["reason_vi"])
             yield _annotation(
-                _iri("quarantine", *rule),
+                iri("quarantine", *rule),
                 _delivery(row),
-                _text(row["reason_vi"], row["reason_en"]),
+                bilingual(row["reason_vi"], row["reason_en"]),
                 {
-                    "dqv:inDimension": _ref(_iri("dimension", row["dimension"] or "validity")),
-                    "prov:wasDerivedFrom": _ref(_iri("batch", row["batch_id"])),
+                    "dqv:inDimension": ref(iri("dimension", row["dimension"] or "validity")),
+                    "prov:wasDerivedFrom": ref(iri("batch", row["batch_id"])),
                     "nq42:rule": f"{row['rule_id']} v{row['rule_version']}",
                     "nq42:column": row["column_name"],
                     "nq42:findings": row["findings"],
@@ -248,54 +230,54 @@ class _Graph:
         for row in self.quality.approvals:
             about = words.text_of(words.EVENTS, row["decision"])
             yield _annotation(
-                _iri("approval", str(row["id"])),
+                iri("approval", str(row["id"])),
                 self._subject(row),
-                _text(f"{about.vi}: {row['reason']}", about.en),
-                {"dcterms:creator": row["decided_by"], "dcterms:created": _moment(row["at"])},
+                bilingual(f"{about.vi}: {row['reason']}", about.en),
+                {"dcterms:creator": row["decided_by"], "dcterms:created": moment(row["at"])},
             )
         for row in self.quality.readmissions:
             how = words.text_of(words.READMISSIONS, row["how"])
             yield _annotation(
-                _iri("readmission", str(row["id"])),
+                iri("readmission", str(row["id"])),
                 _delivery(row),
-                _text(f"Dòng cách ly được nhận lại: {how.vi}", f"Rows re-admitted: {how.en}"),
+                bilingual(f"Dòng cách ly được nhận lại: {how.vi}", f"Rows re-admitted: {how.en}"),
                 {
                     "nq42:rowsQuarantinedBefore": row["rows_quarantined_before"],
                     "nq42:rowsReadmitted": row["rows_readmitted"],
-                    "dcterms:created": _moment(row["at"]),
+                    "dcterms:created": moment(row["at"]),
                 },
             )
         for row in self.quality.gate_events:
             text = words.text_of(words.EVENTS, row["kind"])
             yield _annotation(
-                _iri("gate", str(row["seq"])),
+                iri("gate", str(row["seq"])),
                 _release_id(self.view),
-                _text(text.vi, text.en),
-                {"dcterms:created": _moment(row["at"])},
+                bilingual(text.vi, text.en),
+                {"dcterms:created": moment(row["at"])},
             )
 
 
 def _rule_result(row: Row, subject: str) -> Node:
     return {
-        "@id": _iri("measurement", row["subject_id"], row["suite"] or "", row["rule_id"]),
+        "@id": iri("measurement", row["subject_id"], row["suite"] or "", row["rule_id"]),
         "@type": "dqv:QualityMeasurement",
-        "dqv:isMeasurementOf": _ref(_rule(row)),
-        "dqv:computedOn": _ref(subject),
-        "dqv:value": _typed(row["rows_failing"] or 0),
+        "dqv:isMeasurementOf": ref(_rule(row)),
+        "dqv:computedOn": ref(subject),
+        "dqv:value": typed(row["rows_failing"] or 0),
         "nq42:rowsScanned": row["rows_scanned"],
         "nq42:result": row["result"],
-        "prov:generatedAtTime": _moment(row["ran_at"]),
+        "prov:generatedAtTime": moment(row["ran_at"]),
     }
 
 
 def _annotation(
-    iri: str, target: str, body: list[Node], also: dict[str, Any] | None = None
+    name: str, target: str, body: list[Node], also: dict[str, Any] | None = None
 ) -> Node:
     return {
-        "@id": iri,
+        "@id": name,
         "@type": "dqv:QualityAnnotation",
-        "oa:motivatedBy": _ref("dqv:qualityAssessment"),
-        "oa:hasTarget": _ref(target),
+        "oa:motivatedBy": ref("dqv:qualityAssessment"),
+        "oa:hasTarget": ref(target),
         "oa:hasBody": [
             {
                 "@type": "oa:TextualBody",
@@ -316,39 +298,13 @@ def _key(row: Row) -> tuple[str, str, str]:
     return (row["source"], row["dataset"], row["period"])
 
 
-def _iri(kind: str, *parts: str) -> str:
-    return ":".join((ROOT, kind, *(quote(part, safe="") for part in parts)))
-
-
 def _release_id(view: ReleaseView) -> str:
-    return _iri("release", view.name)
+    return iri("release", view.name)
 
 
 def _delivery(row: Row) -> str:
-    return _iri("delivery", *_key(row))
+    return iri("delivery", *_key(row))
 
 
 def _rule(row: Row) -> str:
-    return _iri("rule", row["rule_id"], str(row["rule_version"]))
-
-
-def _ref(iri: str) -> Node:
-    return {"@id": iri}
-
-
-def _text(vi: str | None, en: str | None) -> list[Node]:
-    pairs = (("vi", vi), ("en", en))
-    return [{"@value": text, "@language": language} for language, text in pairs if text]
-
-
-def _moment(at: datetime) -> Node:
-    return {"@value": at.astimezone(UTC).isoformat(), "@type": "xsd:dateTime"}
-
-
-def _typed(value: bool | int | Decimal | date) -> Any:
-    """A number or a day with its type; JSON's own numbers would make decimals inexact."""
-    if isinstance(value, Decimal):
-        return {"@value": f"{value:f}", "@type": "xsd:decimal"}
-    if isinstance(value, date):
-        return {"@value": value.isoformat(), "@type": "xsd:date"}
-    return value
+    return iri("rule", row["rule_id"], str(row["rule_version"]))

@@ -13,7 +13,8 @@ import pytest
 
 from loaders.report.data import ReleaseView
 from loaders.report.html import render_quality
-from loaders.report.quality_json import CONTEXT, render_quality_json
+from loaders.report.jsonld import CONTEXT
+from loaders.report.quality_json import render_quality_json
 from tests.quality_pages import FILE, NAUGHTY, batch, missing, quality_view, refused
 from tests.report_pages import EVENT, Node, parse, release_view
 
