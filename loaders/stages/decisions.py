@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import psycopg
 
+from loaders import audit
 from loaders.quality import RuleOutcome
 
 Verdict = Literal["approved", "rejected"]
@@ -59,13 +60,24 @@ def describe(findings: Iterable[Finding]) -> str:
 
 
 def newest_decision(connection: psycopg.Connection, question: Question) -> dict[str, Any] | None:
-    """The newest row of `audit.approval` on this content of the subject, whatever it covers."""
+    """The newest row of `audit.approval` on this content of the subject, whatever it covers.
+
+    A row counts only as its event in the chain repeats it: one that was put there or changed by
+    hand lets nothing through.
+    """
+    connection.execute("set local timezone to 'UTC'")  # the text of times is part of the record
     cursor = connection.execute(
         "select id, subject_kind, subject_id, content_sha256, decision, rules, decided_by, reason,"
-        " via, account, at from audit.approval"
-        " where subject_kind = %s and subject_id = %s and content_sha256 = %s"
+        " via, account, at from audit.approval as a"
+        " where subject_kind = %s and subject_id = %s and content_sha256 = %s and exists ("
+        "select from audit.event as e where e.kind = %s and e.payload -> 'row' = to_jsonb(a))"
         " order by id desc limit 1",
-        (question.subject_kind, question.subject_id, question.content_sha256),
+        (
+            question.subject_kind,
+            question.subject_id,
+            question.content_sha256,
+            audit.APPROVAL_EVENT,
+        ),
     )
     names = [column.name for column in cursor.description or ()]
     row = cursor.fetchone()
