@@ -17,12 +17,14 @@ from loaders.contracts.model import get_dataset
 from loaders.postgres.database import Role, connect
 from loaders.quality import EXPECTATIONS_DIR, get_suite
 from loaders.settings import get_settings
+from loaders.stages import judgements as judging
 from loaders.stages import load as load_stage
 from loaders.stages.build import month_fingerprints
 from loaders.stages.gate import gate_intake
 from loaders.stages.gate import intake as intake_gate
 from loaders.stages.gate.results import quarantine_digest, rule_results_digest
 from loaders.stages.intake import import_dataset
+from loaders.stages.judgements import Rules, reasons_to_judge
 from loaders.stages.land import land, purge_expired
 from loaders.stages.load import load
 from loaders.stages.records import GateResult
@@ -307,6 +309,32 @@ def test_a_changed_contract_is_a_reason_to_judge_again(
     assert again.reason == "judged again because the contract has changed"
     assert judgements(period)[-1]["details"]["contract_hash"] == "another"
     assert import_dataset(SOURCE, DATASET, period).status == "unchanged"
+
+
+def test_an_acceptance_that_does_not_say_its_rules_is_a_reason_to_judge_again(
+    clean: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those were that were made before acceptances said by which rules."""
+    period = "2025-05"
+    deliver(clean, members(period), period)
+    batch_id = take(period).subject_id
+    rules = Rules.in_force(get_dataset(SOURCE, DATASET))
+    with connect(Role.ADMIN) as connection:
+        assert reasons_to_judge(connection, batch_id, rules) == []
+        connection.execute("alter table audit.batch_result disable trigger append_only")
+        connection.execute(
+            "update audit.batch_result set details = null where batch_id = %s", (batch_id,)
+        )
+        silent = reasons_to_judge(connection, batch_id, rules)
+        connection.rollback()
+        monkeypatch.setattr(judging, "RULE_VERSION", 99)
+        newer = Rules.in_force(get_dataset(SOURCE, DATASET))
+        later = reasons_to_judge(connection, batch_id, newer)
+    assert silent == [
+        "the suite was not recorded",
+        "the version of the contract rules was not recorded",
+    ]
+    assert later == ["the version of the contract rules has changed"]
 
 
 def test_a_month_that_the_new_rules_hold_keeps_its_rows_and_says_so(
