@@ -188,7 +188,7 @@ def admit(
             + ", ".join(f"{f.rule_id} v{f.rule_version} ({f.observed})" for f in open_findings)
             + ": it needs a new approval"
         )
-    return [newest | {"at": newest["at"].isoformat()}]
+    return [newest]
 
 
 # --- who decides, and why -------------------------------------------------------------------------

@@ -31,6 +31,7 @@ from loaders.publication import (
     tables,
 )
 from loaders.stages.approve import admit
+from loaders.stages.decisions import approvals_of_batches
 from loaders.stages.records import PublishResult
 
 PUBLISH_LOCK_KEY = 4_220_260_003
@@ -103,8 +104,9 @@ def _publish(
         **_manifest(connection, candidate_id, release_id, period),
         "tables": contents,
         "ledger": {},
-        "approvals": approvals,
     }
+    approvals += approvals_of_batches(connection, [b["batch_id"] for b in manifest["batches"]])
+    manifest["approvals"] = [row | {"at": row["at"].isoformat()} for row in approvals]
     causes = _causes(manifest, previous)
     changes: dict[str, int] = {"new": 0, "revised": 0, "withdrawn": 0}
     for ledger in LEDGERS:
