@@ -14,14 +14,16 @@ from airflow.sdk.exceptions import (
     TaskAwaitingInput,
 )
 
-#: How long the task stays parked before it looks for an answer from outside, or for a later run.
-LOOK_AGAIN = dt.timedelta(minutes=1)
+#: How long the task stays parked before it looks for an answer from outside, or for a later run:
+#: a twentieth of the time that it has waited, within these limits.
+SOONEST, LATEST = dt.timedelta(minutes=1), dt.timedelta(minutes=15)
 
 
 class ApproveRelease(ApprovalOperator):
     """Asks for an approval of the candidate that waits; skipped when the gate passed it.
 
-    Parked while it waits: no worker, no pool slot, no triggerer. Once a minute it looks whether
+    Parked while it waits: no worker, no pool slot, no triggerer. From minute to minute, later less
+    often, it looks whether
 
     * somebody answered by `nq42 approve`: it then ends as if answered here;
     * another run of the DAG stands in the queue, or another candidate took the place of this one:
@@ -53,7 +55,7 @@ class ApproveRelease(ApprovalOperator):
                     "at least 10 characters, no personal numbers",
                 ),
             },
-            response_timeout=LOOK_AGAIN,
+            response_timeout=SOONEST,
             **arguments,
         )
         self.gated = gated
@@ -96,7 +98,7 @@ class ApproveRelease(ApprovalOperator):
         return decision.to_dict()
 
     def _look_again(self, context: Mapping[str, Any]) -> Any:
-        from loaders.stages.approve import get_standing
+        from loaders.stages.approve import get_question, get_standing
 
         candidate_id, ti = self.gated["subject_id"], context["ti"]
         standing = get_standing(candidate_id)
@@ -108,7 +110,8 @@ class ApproveRelease(ApprovalOperator):
             return self._end(context, "superseded: schema candidate holds another candidate")
         if ti.get_dr_count(dag_id=self.dag_id, states=["queued"]):
             return self._end(context, "superseded: a later run of this DAG stands in the queue")
-        raise TaskAwaitingInput(method_name="execute_complete", timeout=LOOK_AGAIN)
+        waited = dt.datetime.now(dt.UTC) - get_question(candidate_id).asked_at
+        raise TaskAwaitingInput(method_name="execute_complete", timeout=pause(waited))
 
     def _end(self, context: Mapping[str, Any], why: str) -> None:
         """Let the run end without publication; the reason is in the log and in XCom."""
@@ -116,6 +119,11 @@ class ApproveRelease(ApprovalOperator):
         context["ti"].xcom_push(key="not_published", value=why)
         # By an exception that ends this task, a success, with what follows skipped.
         self.skip(ti=context["ti"], tasks=context["task"].get_direct_relatives(upstream=False))
+
+
+def pause(waited: dt.timedelta) -> dt.timedelta:
+    """Until the next look, after so long a wait."""
+    return min(max(waited / 20, SOONEST), LATEST)
 
 
 def as_markdown(question: Any) -> str:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 import psycopg
 
+from loaders import audit
 from loaders.quality import RuleOutcome
 
 Verdict = Literal["approved", "rejected"]
+_COLUMNS = (
+    "id, subject_kind, subject_id, content_sha256, decision, rules, decided_by, reason, via,"
+    " account, at"
+)
 
 
 @dataclass(frozen=True)
@@ -59,17 +64,44 @@ def describe(findings: Iterable[Finding]) -> str:
 
 
 def newest_decision(connection: psycopg.Connection, question: Question) -> dict[str, Any] | None:
-    """The newest row of `audit.approval` on this content of the subject, whatever it covers."""
+    """The newest row of `audit.approval` on this content of the subject, whatever it covers.
+
+    A row counts only as its event in the chain repeats it: one that was put there or changed by
+    hand lets nothing through.
+    """
+    connection.execute("set local timezone to 'UTC'")  # the text of times is part of the record
     cursor = connection.execute(
-        "select id, subject_kind, subject_id, content_sha256, decision, rules, decided_by, reason,"
-        " via, account, at from audit.approval"
-        " where subject_kind = %s and subject_id = %s and content_sha256 = %s"
+        f"select {_COLUMNS} from audit.approval as a"
+        " where subject_kind = %s and subject_id = %s and content_sha256 = %s and exists ("
+        "select from audit.event as e where e.kind = %s and e.payload -> 'row' = to_jsonb(a))"
         " order by id desc limit 1",
-        (question.subject_kind, question.subject_id, question.content_sha256),
+        (
+            question.subject_kind,
+            question.subject_id,
+            question.content_sha256,
+            audit.APPROVAL_EVENT,
+        ),
     )
+    return next(iter(_rows(cursor)), None)
+
+
+def approvals_of_batches(
+    connection: psycopg.Connection, batch_ids: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The rows of `audit.approval` by which batches got into raw that the gate would have held."""
+    cursor = connection.execute(
+        f"select {_COLUMNS} from audit.approval where id in ("
+        "select (r.details ->> 'approval')::bigint from audit.batch_accepted as b"
+        " inner join audit.batch_result as r on b.result_id = r.id where b.batch_id = any(%s))"
+        " order by id",
+        (list(batch_ids),),
+    )
+    return _rows(cursor)
+
+
+def _rows(cursor: psycopg.Cursor) -> list[dict[str, Any]]:
     names = [column.name for column in cursor.description or ()]
-    row = cursor.fetchone()
-    return dict(zip(names, row, strict=True)) if row else None
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def uncovered(decision: Mapping[str, Any], question: Question) -> list[Finding]:

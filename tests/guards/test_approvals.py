@@ -306,6 +306,48 @@ def test_a_changed_or_deleted_approval_is_found(change: str, found: str) -> None
     assert len(findings) == 1 and found in findings[0]
 
 
+@pytest.mark.parametrize("change", ["insert", "widen"])
+def test_an_approval_that_the_chain_does_not_vouch_for_lets_nothing_through(change: str) -> None:
+    candidate_id = waiting_candidate(f"forged-{change}")
+    decide(candidate_id)
+    with connect(Role.ADMIN) as connection:
+        if change == "insert":  # a copy for another candidate, without an event
+            other = waiting_candidate("forged-other", (LATE, OTHER))
+            ((content,),) = rows(
+                "select payload ->> 'content_sha256' from audit.event where kind = %s"
+                " and payload ->> 'candidate_id' = %s",
+                audit.GATE_WAITING,
+                other,
+            )
+            connection.execute(
+                "insert into audit.approval (subject_kind, subject_id, content_sha256, decision,"
+                " rules, decided_by, reason, via, account) values ('candidate', %s, %s, 'approved',"
+                " %s, %s, %s, 'cli', 'x')",
+                (other, content, json.dumps([LATE, OTHER]), PERSON, REASON),
+            )
+            candidate_id = other
+        else:  # what was approved is made to cover a second warning
+            judge_candidate(candidate_id, audit.GATE_WAITING, warnings=[LATE, OTHER])
+            connection.execute("alter table audit.approval disable trigger append_only")
+            connection.execute(
+                "update audit.approval set rules = %s where subject_id = %s",
+                (json.dumps([LATE, OTHER]), candidate_id),
+            )
+            connection.execute("alter table audit.approval enable always trigger append_only")
+    with pytest.raises(PublishError, match="waits for an approval"):
+        publish(candidate_id)
+    assert len(verify()) == 1
+    with connect(Role.ADMIN) as connection:  # for the other tests of this trail
+        connection.execute("alter table audit.approval disable trigger append_only")
+        connection.execute(
+            "update audit.approval set rules = %s where subject_id = %s",
+            (json.dumps([LATE]), candidate_id),
+        )
+        if change == "insert":
+            connection.execute("delete from audit.approval where subject_id = %s", (candidate_id,))
+        connection.execute("alter table audit.approval enable always trigger append_only")
+
+
 # --- what the gate says ---------------------------------------------------------------------------
 
 

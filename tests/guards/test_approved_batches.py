@@ -16,7 +16,9 @@ from loaders.quality import EXPECTATIONS_DIR, get_suite
 from loaders.stages.approve import ApprovalError, Decision, approve, list_waiting
 from loaders.stages.gate import gate_intake
 from loaders.stages.intake import import_dataset
+from loaders.stages.publish import publish
 from loaders.stages.records import GateResult
+from tests.candidates import make_candidate
 from tests.conftest import Warehouse
 from tests.integration.members import DATASET, SOURCE, deliver, prepare, row
 
@@ -117,6 +119,13 @@ def test_too_many_bad_rows_can_be_answered_for(ready: Warehouse) -> None:
         assert audit.verify(connection) == []
     with pytest.raises(ApprovalError, match="not held but accepted"):
         decide(held.subject_id)
+    make_candidate("2025-06-c", [{}])
+    publish("2025-06-c")
+    with connect(Role.AUDITOR) as connection:
+        row = connection.execute("select manifest from publication.release").fetchone()
+    assert row is not None
+    named = [(a["subject_id"], a["decided_by"]) for a in row[0]["approvals"]]
+    assert named == [(held.subject_id, PERSON)]
 
 
 def test_a_dataset_rule_can_be_answered_for_in_its_version(
@@ -129,7 +138,8 @@ def test_a_dataset_rule_can_be_answered_for_in_its_version(
     add_rule(DIFFERS, version=2)
     assert gate_intake(held.subject_id).status == "held"
     decide(held.subject_id)
-    assert gate_intake(held.subject_id).status == "accepted"
+    # The whole import again, as a cleared task does it: the file is read once more.
+    assert import_dataset(SOURCE, DATASET, "2023-02").status == "accepted"
 
 
 def test_another_observed_value_or_another_finding_needs_a_new_approval(
