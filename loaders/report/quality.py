@@ -226,7 +226,7 @@ class QualityPage:
                     "result": words.verdict_of(words.RULE_RESULTS, last["result"]),
                     "failing": words.number(last["rows_failing"]),
                     "scanned": words.number(last["rows_scanned"]),
-                    "observed": last["observed"] or words.NOTHING,
+                    "observed": _observed(last),
                     # A rule written as a query has no limit beside it.
                     "expected": words.NOTHING if last["expected"] in NO_LIMIT else last["expected"],
                     "owner": last["owner"],
@@ -281,6 +281,13 @@ def _key(row: Row) -> tuple[str, str, str]:
 
 def _label(row: Row) -> str:
     return row["data_label"] or NO_FILE
+
+
+def _observed(row: Row) -> str:
+    """What a rule observed, unless that is only the number of failing rows, which stands beside."""
+    if row["observed"] in (None, "", f"{row['rows_failing']} rows"):
+        return words.NOTHING
+    return row["observed"]
 
 
 def _percent(part: int, whole: int) -> str:

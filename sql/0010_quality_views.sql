@@ -2,55 +2,6 @@
 -- column carries its meaning, Vietnamese / English. Not for nq42_bi: reasons and values of single
 -- rows are the auditor's.
 
-create table audit.delivery_schedule (
-    id bigint generated always as identity primary key,
-    source text not null,
-    dataset text not null,
-    title_vi text not null,
-    title_en text not null,
-    frequency text not null check (frequency in ('monthly', 'quarterly', 'annual')),
-    due_day integer not null check (due_day between 1 and 28),
-    first_period text,
-    contract_version text not null,
-    at timestamptz not null default clock_timestamp()
-);
-create index delivery_schedule_dataset_idx on audit.delivery_schedule (source, dataset, id);
-comment on table audit.delivery_schedule is
-'Lịch giao dữ liệu theo hợp đồng; dòng mới nhất có hiệu lực / When each dataset is due by its contract; the newest row holds.';
-comment on column audit.delivery_schedule.id is 'Số thứ tự / Sequence number';
-comment on column audit.delivery_schedule.source is 'Hệ thống nguồn / Source system';
-comment on column audit.delivery_schedule.dataset is 'Bộ dữ liệu / Dataset';
-comment on column audit.delivery_schedule.title_vi is 'Tên tiếng Việt / Title in Vietnamese';
-comment on column audit.delivery_schedule.title_en is 'Tên tiếng Anh / Title in English';
-comment on column audit.delivery_schedule.frequency is 'Chu kỳ giao / How often it is due';
-comment on column audit.delivery_schedule.due_day is
-'Hạn: ngày của tháng sau kỳ / Due by this day of the month after the period';
-comment on column audit.delivery_schedule.first_period is
-'Kỳ đầu tiên phải giao; trống: mọi kỳ / First period that is due; null: every one';
-comment on column audit.delivery_schedule.contract_version is
-'Phiên bản hợp đồng dữ liệu / Version of the data contract';
-comment on column audit.delivery_schedule.at is 'Lúc ghi / When it was recorded';
-
-create trigger append_only before update or delete or truncate on audit.delivery_schedule
-for each statement execute function audit.refuse_change();
-alter table audit.delivery_schedule enable always trigger append_only;
-
--- The last day of a month "2025-07", a quarter "2025-Q2" or a year "2025", as loaders/periods.py.
-create function audit.period_end(period text) returns date
-language sql immutable as $$
-    select case
-        when period ~ '^\d{4}-(0[1-9]|1[0-2])$'
-            then (make_date(left(period, 4)::integer, right(period, 2)::integer, 1)
-                + interval '1 month' - interval '1 day')::date
-        when period ~ '^\d{4}-Q[1-4]$'
-            then (make_date(left(period, 4)::integer, right(period, 1)::integer * 3, 1)
-                + interval '1 month' - interval '1 day')::date
-        when period ~ '^\d{4}$' then make_date(period::integer, 12, 31)
-    end
-$$;
-comment on function audit.period_end(text) is
-'Ngày cuối của kỳ / Last day of a month, quarter or year; null for anything else.';
-
 create view audit.quality_timeliness as
 with
 schedule as (
@@ -124,26 +75,10 @@ left join dated as serving
         and received.served_ends_on = serving.ends_on;
 comment on view audit.quality_timeliness is
 'Tính kịp thời: mỗi dòng một bộ dữ liệu và một kỳ / Timeliness: one row per dataset and period.';
-comment on column audit.quality_timeliness.source is 'Hệ thống nguồn / Source system';
-comment on column audit.quality_timeliness.dataset is 'Bộ dữ liệu / Dataset';
-comment on column audit.quality_timeliness.title_vi is 'Tên tiếng Việt / Title in Vietnamese';
-comment on column audit.quality_timeliness.title_en is 'Tên tiếng Anh / Title in English';
-comment on column audit.quality_timeliness.period is
-'Kỳ dữ liệu: tháng, quý hoặc năm / Month, quarter or year that the data describe';
-comment on column audit.quality_timeliness.ends_on is 'Ngày cuối của kỳ / Last day of the period';
-comment on column audit.quality_timeliness.data_label is
-'real: thực tế, sample: mẫu; trống khi chưa có tệp / Real or sample data; null without a file';
-comment on column audit.quality_timeliness.maturity is
-'provisional: sơ bộ, final: chính thức / Provisional or final';
-comment on column audit.quality_timeliness.batch_id is
-'Lô mới nhất của kỳ / Latest batch of the period';
-comment on column audit.quality_timeliness.file_name is 'Tên tệp / File name';
-comment on column audit.quality_timeliness.status is
-'Kết quả mới nhất: accepted, held, refused, missing, landed, loaded / Latest outcome';
+comment on column audit.quality_timeliness.maturity is 'provisional: sơ bộ, final: chính thức / Provisional or final';
 comment on column audit.quality_timeliness.reason is
 'Lý do bị giữ, bị từ chối hoặc thiếu / Why it is held, refused or missing';
-comment on column audit.quality_timeliness.expected_on is
-'Hạn nhận theo hợp đồng / Day on which it is due by the contract';
+comment on column audit.quality_timeliness.expected_on is 'Hạn nhận theo hợp đồng / Day on which it is due by the contract';
 comment on column audit.quality_timeliness.received_at is 'Lúc nhận tệp / When the file arrived';
 comment on column audit.quality_timeliness.is_received is 'Đã nhận tệp / Whether a file arrived';
 comment on column audit.quality_timeliness.is_on_time is
@@ -152,8 +87,7 @@ comment on column audit.quality_timeliness.days_late is
 'Số ngày trễ; trống khi chưa nhận / Days after the due day; null when nothing arrived';
 comment on column audit.quality_timeliness.served_batch_id is
 'Lô đang được dùng cho kỳ này / Batch whose rows serve this period';
-comment on column audit.quality_timeliness.served_period is
-'Kỳ của lô đang được dùng / Period of that batch';
+comment on column audit.quality_timeliness.served_period is 'Kỳ của lô đang được dùng / Period of that batch';
 comment on column audit.quality_timeliness.served_age_days is
 'Dữ liệu đang dùng cũ hơn cuối kỳ bao nhiêu ngày / Days from the end of the served period to the end of this one; 0: its own data';
 
@@ -163,65 +97,60 @@ counted as (
     select
         result.*,
         audit.period_end(result.period) as ends_on,
+        accepted.batch_id as accepted_batch_id,
+        accepted.rows_loaded as accepted_rows,
         receipt.data_label,
         receipt.file_name,
         receipt.sha256
     from audit.batch_current as result
+    left join audit.batch_accepted as accepted using (source, dataset, period)
     left join audit.receipt as receipt on result.batch_id = receipt.batch_id
 ),
-compared as (
+dated as (
     select
-        counted.*,
-        before.rows_loaded as rows_loaded_before
+        *,
+        max(ends_on) filter (where accepted_batch_id is not null) over (
+            partition by source, dataset
+            order by ends_on asc
+            rows between unbounded preceding and 1 preceding
+        ) as before_ends_on
     from counted
-    left join lateral (
-        select accepted.rows_loaded
-        from audit.batch_accepted as accepted
-        where
-            accepted.source = counted.source
-            and accepted.dataset = counted.dataset
-            and audit.period_end(accepted.period) < counted.ends_on
-        order by audit.period_end(accepted.period) desc
-        limit 1
-    ) as before on true
 )
 select
-    source,
-    dataset,
-    period,
-    ends_on,
-    data_label,
-    batch_id,
-    file_name,
-    sha256,
-    status,
-    rows_read,
-    rows_loaded,
-    rows_quarantined,
+    dated.source,
+    dated.dataset,
+    dated.period,
+    dated.ends_on,
+    dated.data_label,
+    dated.batch_id,
+    dated.file_name,
+    dated.sha256,
+    dated.status,
+    dated.rows_read,
+    dated.rows_loaded,
+    dated.rows_quarantined,
     case
-        when status = 'accepted' then rows_read = rows_loaded + rows_quarantined
+        when dated.status = 'accepted'
+            then dated.rows_read = dated.rows_loaded + dated.rows_quarantined
     end as is_whole,
-    round(100.0 * rows_quarantined / nullif(rows_read, 0), 4) as quarantined_pct,
-    rows_loaded_before,
+    round(100.0 * dated.rows_quarantined / nullif(dated.rows_read, 0), 4) as quarantined_pct,
+    earlier.accepted_rows as rows_loaded_before,
     case
-        when status = 'accepted'
-            then round(100.0 * (rows_loaded - rows_loaded_before) / nullif(rows_loaded_before, 0), 4)
+        when dated.status = 'accepted'
+            then round(
+                100.0 * (dated.rows_loaded - earlier.accepted_rows)
+                / nullif(earlier.accepted_rows, 0),
+                4
+            )
     end as change_pct
-from compared;
+from dated
+left join counted as earlier
+    on
+        dated.source = earlier.source
+        and dated.dataset = earlier.dataset
+        and dated.before_ends_on = earlier.ends_on;
 comment on view audit.quality_volumes is
 'Số dòng của lô mới nhất: mỗi dòng một bộ dữ liệu và một kỳ / Rows of the latest batch: one row per dataset and period.';
-comment on column audit.quality_volumes.source is 'Hệ thống nguồn / Source system';
-comment on column audit.quality_volumes.dataset is 'Bộ dữ liệu / Dataset';
-comment on column audit.quality_volumes.period is
-'Kỳ dữ liệu: tháng, quý hoặc năm / Month, quarter or year that the data describe';
-comment on column audit.quality_volumes.ends_on is 'Ngày cuối của kỳ / Last day of the period';
-comment on column audit.quality_volumes.data_label is
-'real: thực tế, sample: mẫu; trống khi chưa có tệp / Real or sample data; null without a file';
-comment on column audit.quality_volumes.batch_id is 'Lô mới nhất của kỳ / Latest batch of the period';
-comment on column audit.quality_volumes.file_name is 'Tên tệp / File name';
-comment on column audit.quality_volumes.sha256 is 'Mã băm sha256 của tệp / Hash of the file';
-comment on column audit.quality_volumes.status is
-'Kết quả mới nhất: accepted, held, refused, missing, landed, loaded / Latest outcome';
 comment on column audit.quality_volumes.rows_read is 'Số dòng đọc được / Rows read';
 comment on column audit.quality_volumes.rows_loaded is 'Số dòng đã nạp / Rows loaded into raw';
 comment on column audit.quality_volumes.rows_quarantined is 'Số dòng cách ly / Rows in quarantine';
@@ -288,21 +217,8 @@ comment on view audit.quality_rules is
 comment on column audit.quality_rules.subject_kind is
 'batch: lô dữ liệu, candidate: bản dự thảo phát hành / Batch of data or candidate for release';
 comment on column audit.quality_rules.subject_id is 'Mã lô hoặc mã bản dự thảo / Id of the batch or candidate';
-comment on column audit.quality_rules.source is 'Hệ thống nguồn; trống với bản dự thảo / Source system; null for candidates';
-comment on column audit.quality_rules.dataset is 'Bộ dữ liệu; trống với bản dự thảo / Dataset; null for candidates';
 comment on column audit.quality_rules.period is 'Kỳ dữ liệu hoặc tháng phát hành / Period of the data or month of the release';
-comment on column audit.quality_rules.ends_on is 'Ngày cuối của kỳ / Last day of the period';
-comment on column audit.quality_rules.data_label is
-'real: thực tế, sample: mẫu; trống với bản dự thảo / Real or sample data; null for candidates';
-comment on column audit.quality_rules.is_in_use is
-'Lô mới nhất hoặc lô đang được dùng của kỳ / Whether the batch is its period''s latest or the one served';
 comment on column audit.quality_rules.suite is 'Bộ quy tắc / Suite of rules';
-comment on column audit.quality_rules.rule_id is 'Mã quy tắc / Id of the rule';
-comment on column audit.quality_rules.rule_version is 'Phiên bản quy tắc / Version of the rule';
-comment on column audit.quality_rules.severity is
-'critical: nghiêm trọng, warning: cảnh báo, info: thông tin / Severity';
-comment on column audit.quality_rules.dimension is
-'Khía cạnh chất lượng: accuracy, completeness, uniqueness, consistency, timeliness, validity / Quality dimension';
 comment on column audit.quality_rules.kind is
 'row: xét từng dòng, dataset: xét cả bộ, release: xét bản phát hành / What the rule judges';
 comment on column audit.quality_rules.owner is 'Nơi có thể sửa / Who can fix it';
@@ -380,22 +296,6 @@ inner join audit.receipt as receipt on summed.batch_id = receipt.batch_id
 left join in_use on summed.batch_id = in_use.batch_id;
 comment on view audit.quality_quarantine is
 'Dòng cách ly theo lý do: mỗi dòng một lô, quy tắc, cột và lý do / Quarantine by reason: one row per batch, rule, column and reason.';
-comment on column audit.quality_quarantine.batch_id is 'Mã lô / Batch';
-comment on column audit.quality_quarantine.source is 'Hệ thống nguồn / Source system';
-comment on column audit.quality_quarantine.dataset is 'Bộ dữ liệu / Dataset';
-comment on column audit.quality_quarantine.period is
-'Kỳ dữ liệu: tháng, quý hoặc năm / Month, quarter or year that the data describe';
-comment on column audit.quality_quarantine.ends_on is 'Ngày cuối của kỳ / Last day of the period';
-comment on column audit.quality_quarantine.data_label is 'real: thực tế, sample: mẫu / Real or sample data';
-comment on column audit.quality_quarantine.is_in_use is
-'Lô mới nhất hoặc lô đang được dùng của kỳ / Whether the batch is its period''s latest or the one served';
-comment on column audit.quality_quarantine.file_name is 'Tên tệp / File name';
-comment on column audit.quality_quarantine.sha256 is 'Mã băm sha256 của tệp / Hash of the file';
-comment on column audit.quality_quarantine.rule_id is 'Mã quy tắc / Id of the rule';
-comment on column audit.quality_quarantine.rule_version is 'Phiên bản quy tắc / Version of the rule';
-comment on column audit.quality_quarantine.severity is
-'critical: nghiêm trọng, warning: cảnh báo, info: thông tin / Severity';
-comment on column audit.quality_quarantine.dimension is 'Khía cạnh chất lượng / Quality dimension';
 comment on column audit.quality_quarantine.column_name is 'Cột có lỗi / Offending column';
 comment on column audit.quality_quarantine.reason_vi is 'Lý do bằng tiếng Việt / Reason in Vietnamese';
 comment on column audit.quality_quarantine.reason_en is 'Lý do bằng tiếng Anh / Reason in English';
@@ -404,13 +304,45 @@ comment on column audit.quality_quarantine.findings is
 comment on column audit.quality_quarantine.examples is
 'Tối đa ba ví dụ: trang tính, số dòng (1 là dòng đầu dưới tiêu đề), giá trị; giá trị trống nếu cột có dữ liệu cá nhân / Up to three examples: sheet, row number (1 is the first below the header), value; null where the column is personal';
 
-grant select on audit.delivery_schedule to nq42_loader;
-grant insert on audit.delivery_schedule to nq42_loader;
-grant select
-on
-audit.delivery_schedule,
-audit.quality_timeliness,
-audit.quality_volumes,
-audit.quality_rules,
-audit.quality_quarantine
+-- What columns of the same name mean is written once.
+do $$
+declare
+    line record;
+begin
+    for line in
+        select relation.relname, attribute.attname, meaning.words
+        from (values
+            ('source', 'Hệ thống nguồn; trống với bản dự thảo phát hành / Source system; null for candidates'),
+            ('dataset', 'Bộ dữ liệu; trống với bản dự thảo phát hành / Dataset; null for candidates'),
+            ('title_vi', 'Tên tiếng Việt / Title in Vietnamese'),
+            ('title_en', 'Tên tiếng Anh / Title in English'),
+            ('period', 'Kỳ dữ liệu: tháng, quý hoặc năm / Month, quarter or year that the data describe'),
+            ('ends_on', 'Ngày cuối của kỳ / Last day of the period'),
+            ('data_label', 'real: thực tế, sample: mẫu; trống khi chưa có tệp / Real or sample data; null without a file'),
+            ('batch_id', 'Lô mới nhất của kỳ / Latest batch of the period'),
+            ('file_name', 'Tên tệp / File name'),
+            ('status', 'Kết quả mới nhất: accepted, held, refused, missing, landed, loaded / Latest outcome'),
+            ('sha256', 'Mã băm sha256 của tệp / Hash of the file'),
+            ('is_in_use', 'Lô mới nhất hoặc lô đang được dùng của kỳ / Whether the batch is its period''s latest or the one served'),
+            ('rule_id', 'Mã quy tắc / Id of the rule'),
+            ('rule_version', 'Phiên bản quy tắc / Version of the rule'),
+            ('severity', 'critical: nghiêm trọng, warning: cảnh báo, info: thông tin / Severity'),
+            ('dimension', 'Khía cạnh chất lượng: accuracy, completeness, uniqueness, consistency, timeliness, validity / Quality dimension')
+        ) as meaning (name, words)
+        inner join pg_attribute as attribute on meaning.name = attribute.attname
+        inner join pg_class as relation on attribute.attrelid = relation.oid
+        where
+            relation.relnamespace = 'audit'::regnamespace
+            and relation.relname in (
+                'quality_timeliness', 'quality_volumes', 'quality_rules', 'quality_quarantine'
+            )
+            and col_description(relation.oid, attribute.attnum) is null
+    loop
+        execute format('comment on column audit.%I.%I is %L', line.relname, line.attname, line.words);
+    end loop;
+end;
+$$;
+
+grant select on
+audit.quality_timeliness, audit.quality_volumes, audit.quality_rules, audit.quality_quarantine
 to nq42_publisher, nq42_auditor;
