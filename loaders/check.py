@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from loaders.contracts.derive import derived_files
 from loaders.contracts.model import CONTRACTS_DIR, check_contracts, load_contracts
+from loaders.history import BREAKS_FILE, read_breaks
 from loaders.quality import EXPECTATIONS_DIR, SuiteError, read_suite, suite_files
 from loaders.register import kpi_pages, register_findings
 from loaders.settings import PROJECT_ROOT
@@ -22,7 +24,13 @@ def check_project(directory: Path | None = None) -> list[str]:
     errors = [str(error) for error in check_contracts(directory or CONTRACTS_DIR)]
     if directory is not None or errors:
         return errors
-    return check_suites() + check_examples() + register_findings(PROJECT_ROOT) + check_generated()
+    return (
+        check_suites()
+        + check_breaks()
+        + check_examples()
+        + register_findings(PROJECT_ROOT)
+        + check_generated()
+    )
 
 
 def check_suites(directory: Path = EXPECTATIONS_DIR) -> list[str]:
@@ -46,6 +54,22 @@ def check_suites(directory: Path = EXPECTATIONS_DIR) -> list[str]:
         f"expectations/intake/{name}.json: no such dataset" for name in sorted(have - need)
     ]
     return findings
+
+
+def check_breaks(path: Path = BREAKS_FILE) -> list[str]:
+    """Known breaks that cannot be used, or that name no source and no dataset."""
+    try:
+        breaks = read_breaks(path)
+    except (ValidationError, yaml.YAMLError) as error:
+        return [f"expectations/{path.name}: {' '.join(str(error).split())}"]
+    contracts = load_contracts()
+    known = {c.source for c in contracts}
+    known |= {f"{c.source}.{d.name}" for c in contracts for d in c.datasets}
+    return [
+        f"expectations/{path.name}: from {found.since}: {name}: no such source or dataset"
+        for found in breaks
+        for name in sorted(set(found.datasets or ()) - known)
+    ]
 
 
 #: Folder of the examples that make each rule fire, by kind of suite.

@@ -7,20 +7,71 @@ a few numbers, never an earlier month's rows: it costs the same in every month.
 The usual value is the median of up to `PERIODS` earlier accepted periods of the same dataset and
 label; the band around it is `SPREADS` robust standard deviations wide (1.4826 times the median
 absolute deviation; Rousseeuw and Croux 1993), but never narrower than a floor and the noise of
-counting. With fewer than `ENOUGH` earlier periods the latest one is taken, with a wide band.
+counting. With fewer than `ENOUGH` earlier periods the latest one is taken, with a wide band. Where
+the world itself changed (``expectations/breaks.yaml``) the history begins anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
 import psycopg
+import yaml
 from psycopg import sql
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
+from loaders.periods import end_of
+from loaders.settings import PROJECT_ROOT
+
+BREAKS_FILE = PROJECT_ROOT / "expectations" / "breaks.yaml"
 PERIODS, ENOUGH, SPREADS = 12, 4, 5
 _ROBUST = "1.4826"
+
+
+class Break(BaseModel):
+    """From a month on, figures of some datasets (None: of all) are not those of before."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    since: str = Field(alias="from", pattern=r"^\d{4}-(0[1-9]|1[0-2])$")
+    datasets: tuple[str, ...] | None = None
+    reason_vi: str = Field(min_length=10)
+    reason_en: str = Field(min_length=10)
+    origin: str = Field(min_length=5)
+
+    def concerns(self, source: str, dataset: str) -> bool:
+        return self.datasets is None or bool({source, f"{source}.{dataset}"} & {*self.datasets})
+
+
+@cache
+def read_breaks(path: Path = BREAKS_FILE) -> tuple[Break, ...]:
+    """The known breaks, as written.
+
+    Raises:
+        pydantic.ValidationError: an entry without a month, a reason or an origin.
+    """
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return TypeAdapter(tuple[Break, ...]).validate_python(document)
+
+
+def comparable_since(
+    source: str, dataset: str, period: str, breaks: Iterable[Break] | None = None
+) -> str:
+    """First period, of the same kind as ``period``, that it can be compared with; "" for all."""
+    last_month = f"{end_of(period):%Y-%m}"
+    months = [
+        b.since
+        for b in (read_breaks() if breaks is None else breaks)
+        if b.since <= last_month and b.concerns(source, dataset)
+    ]
+    if not months:
+        return ""
+    year, month = max(months).split("-")
+    if "-" not in period:
+        return year
+    return f"{year}-Q{(int(month) + 2) // 3}" if "Q" in period else f"{year}-{month}"
 
 
 class History(BaseModel):
@@ -113,6 +164,7 @@ earlier AS (
             r.period, r.details -> 'figures' -> '{name}' AS parts
         FROM audit.batch_result AS r JOIN audit.receipt AS c ON r.batch_id = c.batch_id
         WHERE r.source = '$source' AND r.dataset = '$dataset' AND r.period < '$period'{season}
+            AND r.period >= '$since'
             AND r.stage = 'gate' AND r.status = 'accepted' AND c.data_label = '$data_label'
             AND r.details -> 'figures' -> '{name}' IS NOT NULL
         ORDER BY r.period, r.id DESC

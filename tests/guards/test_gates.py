@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from loaders.check import check_examples, check_suites
+from loaders.check import check_breaks, check_examples, check_suites
 from loaders.contracts.model import load_contracts
 from loaders.postgres.database import Role, connect
 from loaders.quality import EXPECTATIONS_DIR, SuiteError, get_suite, read_suite
@@ -157,3 +157,24 @@ def test_a_suite_without_examples_and_examples_without_a_suite_are_found(project
 def test_an_installation_without_tests_has_no_examples_to_check(project: Path) -> None:
     (project / "tests").rename(project / "elsewhere")
     assert check_examples(project / "expectations", project) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "finding"),
+    [
+        ("- {from: 2025-13, reason_vi: a, reason_en: b, origin: c}", "should match pattern"),
+        ('- {from: "2025-06", reason_vi: Thêm Kon Tum}', "reason_en"),
+        (
+            '- {from: "2025-06", datasets: [health.beds], reason_vi: Thêm Kon Tum,'
+            " reason_en: More communes, origin: Law 1}",
+            "from 2025-06: health.beds: no such source or dataset",
+        ),
+    ],
+)
+def test_a_break_that_says_nothing_is_found(tmp_path: Path, text: str, finding: str) -> None:
+    path = tmp_path / "breaks.yaml"
+    path.write_text(text, "utf-8")
+    findings = check_breaks(path)
+    assert len(findings) == 1
+    assert findings[0].startswith("expectations/breaks.yaml: ")
+    assert finding in findings[0]

@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 
 from loaders import audit
-from loaders.history import History, figures_of
+from loaders.history import Break, History, comparable_since, figures_of
 from loaders.postgres.database import Role, connect, url
 from loaders.quality import SQL_RULE, Rule, RuleMeta, RuleOutcome, Suite, run_suite
 from tests.conftest import Warehouse
@@ -87,7 +87,7 @@ def deliver(*groups: tuple[int, str | None, int]) -> None:
             )
 
 
-def judge(history: History, period: str = "2025-06") -> RuleOutcome:
+def judge(history: History, period: str = "2025-06", since: str = "") -> RuleOutcome:
     meta = RuleMeta(
         id="people.like_before",
         version=1,
@@ -99,7 +99,7 @@ def judge(history: History, period: str = "2025-06") -> RuleOutcome:
         description_en="The figure is unlike that of earlier periods",
     )
     rule = Rule(meta, "warning", SQL_RULE, {"unexpected_rows_query": history.query()}, history)
-    variables = {**SUBJECT, "period": period, "data_label": "sample"}
+    variables = {**SUBJECT, "period": period, "data_label": "sample", "since": since}
     suite = Suite("people", Path("people.json"), (rule,))
     return run_suite(url(Role.LOADER), "stage", "judged", suite, variables)[0]
 
@@ -173,6 +173,37 @@ def test_a_seasonal_figure_is_held_to_the_same_month(warehouse: Warehouse) -> No
     deliver((100, "A", 1))
     assert judge(ROWS).result == "fail"
     assert judge(History(measure="rows", seasonal=True)).result == "pass"
+
+
+def test_before_a_known_break_nothing_is_compared(warehouse: Warehouse) -> None:
+    accept_rows((*(1000,) * 8, 1500, 1500))
+    deliver((1500, "A", 1))
+    assert judge(ROWS).result == "fail"
+    assert judge(ROWS, since="2025-04").result == "pass"
+    deliver((700, "A", 1))
+    assert judge(ROWS, since="2025-04").observed.endswith("lower=750, upper=3000, periods=2")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "period", "since"),
+    [
+        ("people", "2025-05", ""),
+        ("people", "2025-06", "2025-06"),
+        ("people", "2026-02", "2025-06"),
+        ("people", "2025-Q1", ""),
+        ("people", "2025-Q2", "2025-Q2"),
+        ("people", "2024", ""),
+        ("people", "2025", "2025"),
+        ("houses", "2026-02", "2026-01"),
+    ],
+)
+def test_a_break_holds_for_periods_of_every_kind(dataset: str, period: str, since: str) -> None:
+    said = {"reason_vi": "Danh sách đổi khác", "reason_en": "The list changed", "origin": "Law 1"}
+    breaks = [
+        Break.model_validate(said | {"from": "2025-06"}),
+        Break.model_validate(said | {"from": "2026-01", "datasets": ["agency.houses", "other"]}),
+    ]
+    assert comparable_since("agency", dataset, period, breaks) == since
 
 
 def test_a_new_code_and_a_lost_code_are_named(warehouse: Warehouse) -> None:

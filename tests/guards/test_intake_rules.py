@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from loaders import audit
 from loaders.contracts.derive import column_list, table_columns
 from loaders.contracts.model import Dataset, load_contracts
-from loaders.history import figures_of
+from loaders.history import comparable_since, figures_of
 from loaders.periods import end_of, school_year_of, start_of
 from loaders.postgres.database import Role, connect, url
 from loaders.quality import Rule, RuleOutcome, get_suite, run_suite, suite_files
@@ -208,6 +208,7 @@ def judge(
         "source": dataset.source,
         "dataset": dataset.name,
         "data_label": "sample",
+        "since": comparable_since(dataset.source, dataset.name, period),
     }
     suite = get_suite("intake", raw_table)
     suite = replace(suite, rules=(only,)) if only else suite

@@ -11,7 +11,7 @@ from psycopg import sql
 from loaders import audit
 from loaders.contracts.derive import raw_table_ddl
 from loaders.contracts.model import Dataset
-from loaders.history import figures_of
+from loaders.history import comparable_since, figures_of
 from loaders.log import get_logger, log_context
 from loaders.periods import end_of, school_year_of, start_of
 from loaders.postgres.database import Role, connect, url
@@ -63,15 +63,17 @@ def gate_intake(batch_id: str, run_id: str = "manual") -> GateResult:
 
 def _variables(batch: Batch) -> dict[str, str]:
     """What ``$name`` in a suite's queries stands for."""
+    source, dataset = batch.dataset.source, batch.dataset.name
     return {
         "period": batch.period,
         "period_start": start_of(batch.period).isoformat(),
         "period_end": end_of(batch.period).isoformat(),
         "raw_table": f'raw."{batch.dataset.raw_table}"',
         "school_year": school_year_of(batch.period),
-        "source": batch.dataset.source,
-        "dataset": batch.dataset.name,
+        "source": source,
+        "dataset": dataset,
         "data_label": batch.data_label,
+        "since": comparable_since(source, dataset, batch.period),
     }
 
 
