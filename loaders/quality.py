@@ -34,6 +34,8 @@ DIMENSIONS = Literal[
 ]
 ROW_KEY = "_row_number"
 SQL_RULE = "unexpected_rows_expectation"
+#: What one sort or hash table of a rule may take; what is larger goes to disk.
+WORK_MEM = "64MB"
 #: What of the first failing row is shown, at most.
 SHOWN_CHARACTERS = 500
 
@@ -70,13 +72,17 @@ class Rule:
     history: History | None = None
 
     @property
+    def is_query(self) -> bool:
+        return self.type == SQL_RULE
+
+    @property
     def expected(self) -> str:
         """What the rule tolerates: its own words, or Great Expectations' arguments."""
         if self.meta.limit:
             return self.meta.limit
         if self.history:
             return self.history.limit
-        return "" if self.type == SQL_RULE else json.dumps(dict(self.kwargs), ensure_ascii=False)
+        return "" if self.is_query else json.dumps(dict(self.kwargs), ensure_ascii=False)
 
 
 @dataclass(frozen=True)
@@ -190,13 +196,15 @@ def run_suite(
     # Importing Great Expectations takes seconds; only gates pay for it.
     import great_expectations as gx
 
+    from loaders.query_rules import TYPE_OF
+
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     source = context.data_sources.add_postgres(
         # Great Expectations makes engines of its own and forgets them; none keeps a connection.
         "warehouse",
         connection_string=url,
-        kwargs={"poolclass": NullPool},
+        kwargs={"poolclass": NullPool, "connect_args": {"options": f"-c work_mem={WORK_MEM}"}},
     )
     try:
         with warnings.catch_warnings():
@@ -206,7 +214,7 @@ def run_suite(
         batch = asset.add_batch_definition_whole_table("whole").get_batch()
         expectations = [
             {
-                "type": rule.type,
+                "type": TYPE_OF.get(rule.meta.kind, rule.type) if rule.is_query else rule.type,
                 "kwargs": _substitute(rule.kwargs, variables),
                 "severity": rule.severity,
                 "meta": {"id": rule.meta.id},
@@ -262,7 +270,7 @@ def _outcome(
         return RuleOutcome(rule, rows, 0, message[:500], expected, "error")
     found = dict(result.result)
     query: str | None = None
-    if rule.type == SQL_RULE:
+    if rule.is_query:
         failing = int(found.get("observed_value", 0))
         observed = f"{failing} rows"
         if rule.meta.kind == "row":
