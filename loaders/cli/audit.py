@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from loaders.cli.common import console, errors, plain_errors
+from loaders.periods import TIMEZONE
 from loaders.settings import get_settings
 
 audit_app = typer.Typer(help="The audit trail.", no_args_is_help=True)
@@ -29,3 +31,50 @@ def audit_verify(
     if findings:
         raise typer.Exit(1)
     console.print(f"the audit trail is whole; head {latest}")
+
+
+@audit_app.command("asof")
+def audit_asof(
+    moment: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="DATE",
+            help="A day (its end) or a time in Asia/Ho_Chi_Minh: 2026-01-31, '2026-01-31 14:30'.",
+        ),
+    ] = None,
+    release: Annotated[
+        str | None, typer.Option(help="Instead of a date: a release, such as 2025-07.2.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="New folder for one CSV file per mart.")] = None,
+) -> None:
+    """What was published on that day: every mart as it was, its hash against the manifest."""
+    from loaders import publication
+    from loaders.postgres.database import Role, connect
+
+    with plain_errors(), connect(Role.AUDITOR) as connection:
+        if (moment is None) == (release is None):
+            raise ValueError("name either a date or --release")
+        found = (
+            publication.find_release(connection, release)
+            if release
+            else publication.release_at(connection, publication.parse_moment(str(moment)))
+        )
+        published = found.published_at.astimezone(TIMEZONE).isoformat(sep=" ", timespec="seconds")
+        console.print(f"release {found.release_id}, published {published}", highlight=False)
+        lost = []
+        for mart in publication.give_back(connection, found, out):
+            console.print(
+                f"{mart.sha256}  {mart.mart}.csv  {mart.rows} rows", highlight=False, soft_wrap=True
+            )
+            if not mart.is_exact:
+                lost.append(mart)
+    for mart in lost:
+        errors.print(
+            f"marts.{mart.mart} of release {found.release_id}: the ledgers give sha256 "
+            f"{mart.sha256}, the manifest says {mart.recorded_sha256}; run nq42 audit verify",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if lost:
+        raise typer.Exit(1)
+    console.print("every mart is what was published", highlight=False)

@@ -22,7 +22,17 @@ from loaders import __version__, audit
 from loaders.log import get_logger, log_context
 from loaders.periods import months_of
 from loaders.postgres.database import Role, connect
-from loaders.publication import LEDGERS, PublishError, append_differences, content, tables
+from loaders.publication import (
+    LEDGERS,
+    PublishError,
+    Release,
+    append_differences,
+    append_rows,
+    content,
+    give_back,
+    kept_marts,
+    tables,
+)
 from loaders.stages.records import PublishResult
 
 PUBLISH_LOCK_KEY = 4_220_260_003
@@ -101,6 +111,8 @@ def _publish(
             "changes": counts,
         }
 
+    _keep_rows(connection, manifest, release_seq)
+
     old = tables(connection, "marts")
     _lock_for_switch(connection, [("marts", t) for t in old] + [("candidate", t) for t in new])
     _record_release(connection, manifest, release_seq, run_id)
@@ -113,6 +125,23 @@ def _publish(
         rows_revised=changes["revised"],
         rows_withdrawn=changes["withdrawn"],
     )
+
+
+def _keep_rows(connection: psycopg.Connection, manifest: dict[str, Any], release_seq: int) -> None:
+    """The rows of the other marts; and the proof that the release can be given back."""
+    marts = set(manifest["tables"])
+    for mart in sorted((marts | kept_marts(connection)) - {ledger.mart for ledger in LEDGERS}):
+        append_rows(connection, mart, release_seq, exists=mart in marts)
+    manifest["ledger"]["mart_row"] = content(
+        connection, "publication", "mart_row", release_seq=release_seq
+    )
+    release = Release(release_seq, manifest["release_id"], datetime.now(UTC), manifest)
+    lost = [found.mart for found in give_back(connection, release) if not found.is_exact]
+    if lost:
+        raise PublishError(
+            f"the ledgers do not give back {', '.join(lost)} as candidate "
+            f"{manifest['candidate_id']} holds them: no release without its history"
+        )
 
 
 # --- may it be published? -----------------------------------------------------------------------

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("warehouse")
 TABLES = (
     *("audit.event", "audit.receipt", "audit.batch_result", "audit.rule_result"),
     *("audit.kpi_build", "publication.release", "publication.kpi_value"),
-    "publication.kpi_verdict",
+    *("publication.kpi_verdict", "publication.mart_row"),
 )
 
 

@@ -84,7 +84,7 @@ TABLE_RIGHTS = {
     },
 }
 AUDIT_READS = TABLE_RIGHTS[Role.TRANSFORMER]
-LEDGER = {f"publication.{name}" for name in ("release", "kpi_value", "kpi_verdict")}
+LEDGER = {f"publication.{name}" for name in ("release", "kpi_value", "kpi_verdict", "mart_row")}
 TABLE_RIGHTS[Role.AUDITOR] = {
     *AUDIT_READS,
     *(f"{table}:select" for table in LEDGER),

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from loaders import audit
 from loaders.postgres.database import Role, connect
+from loaders.publication.ledger import OWN_COLUMNS
 from loaders.stages.publish import GATE_PASSED
 from tests.integration.landing import Landing
 
@@ -95,8 +96,8 @@ def _columns(connection: Any, table: str) -> str:
     rows = connection.execute(
         "select column_name, data_type from information_schema.columns"
         " where table_schema = 'publication' and table_name = %s"
-        " and column_name not in ('release_seq', 'change', 'cause') order by ordinal_position",
-        (table,),
+        " and column_name <> all(%s) order by ordinal_position",
+        (table, list(OWN_COLUMNS)),
     ).fetchall()
     return ", ".join(f"{name} {data_type}" for name, data_type in rows)
 

@@ -1,19 +1,17 @@
-"""The ledger of releases: what each one changed, and the hash of what it contains."""
+"""The ledgers of releases: which rows of each mart came, went or changed."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
-from loaders.audit import Finding
+from loaders.publication.content import Columns, PublishError, columns_of, fix_text_form
 
-
-class PublishError(RuntimeError):
-    """Nothing was published; the message says why."""
+# What a ledger adds to the columns of its mart.
+OWN_COLUMNS = {"release_seq", "change", "cause", "causes"}
 
 
 @dataclass(frozen=True)
@@ -45,81 +43,17 @@ LEDGERS = (
 )
 
 
-def content(
-    connection: psycopg.Connection, schema: str, table: str, *, release_seq: int | None = None
-) -> dict[str, Any]:
-    """Row count and sha256 of a table: of its CSV with header, rows in the order of their text.
-
-    The same bytes as `copy (select t.* from <table> as t order by t::text collate "C") to stdout
-    (format csv, header)` with time zone UTC: anybody can recompute it.
-    """
-    connection.execute("set local timezone to 'UTC'")
-    connection.execute("set local datestyle to 'ISO'")
-    only = sql.SQL("")
-    if release_seq is not None:
-        only = sql.SQL("where t.release_seq = {}").format(sql.Literal(release_seq))
-    statement = sql.SQL(
-        'copy (select t.* from {} as t {} order by t::text collate "C") '
-        "to stdout (format csv, header)"
-    ).format(sql.Identifier(schema, table), only)
-    digest = hashlib.sha256()
-    with connection.cursor() as cursor:
-        with cursor.copy(statement) as copy:
-            for block in copy:
-                digest.update(block)
-        rows = cursor.rowcount
-    return {"rows": rows, "sha256": digest.hexdigest()}
-
-
-def verify_published(connection: psycopg.Connection) -> list[Finding]:
-    """Recompute the hashes in the manifests: of the ledger, and of the marts as they stand.
-
-    The marts are compared only when the connection's role may read them (publisher, not auditor).
-    """
-    findings = []
-    releases = connection.execute(
-        "select release_seq, release_id, manifest from publication.release order by release_seq"
-    ).fetchall()
-    for release_seq, release_id, manifest in releases:
-        for table, recorded in manifest["ledger"].items():
-            found = content(connection, "publication", table, release_seq=release_seq)
-            if found["sha256"] != recorded["sha256"]:
-                what = f"release {release_id}: publication.{table} was changed after it"
-                findings.append(Finding(None, what))
-    readable = connection.execute("select has_schema_privilege('marts', 'usage')").fetchone()
-    if releases and readable and readable[0]:
-        _, release_id, manifest = releases[-1]
-        present = tables(connection, "marts")
-        found_tables = {table: content(connection, "marts", table) for table in present}
-        findings.extend(
-            Finding(None, f"release {release_id}: marts.{table} is not what was published")
-            for table in sorted(found_tables.keys() | manifest["tables"].keys())
-            if found_tables.get(table) != manifest["tables"].get(table)
-        )
-    return findings
-
-
-def tables(connection: psycopg.Connection, schema: str) -> list[str]:
-    """The names of the tables in a schema."""
-    rows = connection.execute(
-        "select tablename from pg_tables where schemaname = %s order by tablename", (schema,)
-    ).fetchall()
-    return [name for (name,) in rows]
-
-
 def append_differences(
     connection: psycopg.Connection, ledger: Ledger, release_seq: int, causes: dict[str, Any]
 ) -> dict[str, int]:
     """Add the rows that differ from the latest published state; their number by kind of change."""
-    types = _columns(connection, "publication", ledger.table)
-    columns = [name for name in types if name not in {"release_seq", "change", "cause"}]
-    offered = _columns(connection, "candidate", ledger.mart)
-    missing, unknown = sorted(set(columns) - set(offered)), sorted(set(offered) - set(columns))
-    if missing or unknown:
-        raise PublishError(
-            f"candidate.{ledger.mart} does not fit publication.{ledger.table}: missing {missing}, "
-            f"unknown {unknown}; a new column needs a migration in sql/"
-        )
+    types = {
+        name: type_
+        for name, type_ in columns_of(connection, "publication", ledger.table).items()
+        if name not in OWN_COLUMNS
+    }
+    columns = list(types)
+    _check_fit(ledger, types, columns_of(connection, "candidate", ledger.mart))
     named = {*ledger.key, "unit_level"}
     values = [name for name in columns if name not in ledger.key]
 
@@ -156,7 +90,8 @@ def append_differences(
             where
                 p.kpi_id is null
                 or o.kpi_id is null
-                or ({offered_values}) is distinct from ({published_values})
+                -- by their bytes: what was 1.0 and is now 1.00 is printed otherwise
+                or record_image_ne(row({offered_values}), row({published_values}))
         ),
         added as (
             insert into publication.{table} (release_seq, {columns}, change {cause_column})
@@ -194,6 +129,60 @@ def append_differences(
     return {"new": 0, "revised": 0, "withdrawn": 0} | dict(rows)
 
 
+def _check_fit(ledger: Ledger, kept: Columns, offered: Columns) -> None:
+    """The mart has the columns of its ledger, in the same types, so that its bytes come back."""
+    missing, unknown = sorted(set(kept) - set(offered)), sorted(set(offered) - set(kept))
+    others = [
+        f"{name} is {offered[name]} instead of {kept[name]}"
+        for name in kept
+        if name in offered and offered[name] != kept[name]
+    ]
+    if missing or unknown or others:
+        raise PublishError(
+            f"candidate.{ledger.mart} does not fit publication.{ledger.table}: missing {missing}, "
+            f"unknown {unknown}, other types {others}; a change of columns needs a migration in "
+            "sql/"
+        )
+
+
+def append_rows(connection: psycopg.Connection, mart: str, release_seq: int, exists: bool) -> None:
+    """Keep which rows of a mart without a ledger of its own came and went, copy by copy.
+
+    Args:
+        exists: false for a mart that the release does not hold any more.
+    """
+    fix_text_form(connection)
+    offered = sql.SQL("select to_jsonb(t)::text as line from candidate.{} as t").format(
+        sql.Identifier(mart)
+    )
+    statement = sql.SQL(
+        """
+        with kept as (
+            select content::text as line, sum(copies) as copies
+            from publication.mart_row
+            where mart = %(mart)s
+            group by content::text
+        ),
+        offered as (
+            select line, count(*) as copies from ({offered}) as t group by line
+        )
+        insert into publication.mart_row (release_seq, mart, content, copies)
+        select
+            %(release_seq)s, %(mart)s, line::jsonb,
+            coalesce(offered.copies, 0) - coalesce(kept.copies, 0)
+        from offered full join kept using (line)
+        where coalesce(offered.copies, 0) <> coalesce(kept.copies, 0)
+        """
+    ).format(offered=offered if exists else sql.SQL("select null::text as line where false"))
+    connection.execute(statement, {"mart": mart, "release_seq": release_seq})
+
+
+def kept_marts(connection: psycopg.Connection) -> set[str]:
+    """The marts of which :func:`append_rows` has kept rows."""
+    rows = connection.execute("select distinct mart from publication.mart_row").fetchall()
+    return {mart for (mart,) in rows}
+
+
 # The most specific reason that holds.
 _CAUSE = sql.SQL(
     """
@@ -218,16 +207,3 @@ _CAUSE = sql.SQL(
     end
     """
 )
-
-
-def _columns(connection: psycopg.Connection, schema: str, table: str) -> dict[str, str]:
-    rows = connection.execute(
-        """
-        select a.attname, format_type(a.atttypid, a.atttypmod)
-        from pg_attribute as a
-        where a.attrelid = %s::regclass and a.attnum > 0 and not a.attisdropped
-        order by a.attnum
-        """,
-        (f"{schema}.{table}",),
-    ).fetchall()
-    return dict(rows)
