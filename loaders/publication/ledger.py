@@ -1,127 +1,135 @@
-"""The ledgers of releases: which rows of each mart came, went or changed."""
+"""The ledgers of releases: which rows of each mart came, went or changed, and why."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import Any
 
 import psycopg
 from psycopg import sql
 
+from loaders.publication.compare import (
+    VALUES,
+    VERDICTS,
+    Ledger,
+    listing,
+    value_differences,
+    verdict_differences,
+)
 from loaders.publication.content import Columns, PublishError, columns_of, fix_text_form
+from loaders.publication.reasons import Reasons
 
 # What a ledger adds to the columns of its mart.
 OWN_COLUMNS = {"release_seq", "change", "cause", "causes"}
 
 
-@dataclass(frozen=True)
-class Ledger:
-    """A mart whose differences are kept release by release."""
-
-    mart: str
-    table: str
-    key: tuple[str, ...]
-    has_cause: bool
-
-
-LEDGERS = (
-    Ledger(
-        "fct_kpi_value",
-        "kpi_value",
-        (
-            *("kpi_id", "data_label", "series", "period", "boundary", "unit_code"),
-            *("breakdown", "breakdown_value"),
-        ),
-        has_cause=True,
-    ),
-    Ledger(
-        "fct_kpi_verdict",
-        "kpi_verdict",
-        ("kpi_id", "data_label", "series", "boundary", "unit_code", "unit_id"),
-        has_cause=False,
-    ),
-)
-
-
-def append_differences(
-    connection: psycopg.Connection, ledger: Ledger, release_seq: int, causes: dict[str, Any]
+def append_values(
+    connection: psycopg.Connection, release_seq: int, reasons: list[Reasons]
 ) -> dict[str, int]:
-    """Add the rows that differ from the latest published state; their number by kind of change."""
-    types = {
+    """Add the cells that differ from the latest published state; their number by kind of change.
+
+    Raises:
+        PublishError: the candidate's columns or keys do not fit the ledger.
+    """
+    columns, old, new = _states(connection, VALUES)
+    differences = value_differences(columns, old, new, reasons)
+    return _append(connection, VALUES, release_seq, columns, differences, has_cause=True)
+
+
+def append_verdicts(
+    connection: psycopg.Connection, release_seq: int, reasons: list[Reasons]
+) -> dict[str, int]:
+    """The same for verdicts, after the values: a verdict changes for the reasons of its values."""
+    columns, old, new = _states(connection, VERDICTS)
+    value_changes = sql.SQL(
+        """
+        select
+            kpi_id, data_label, series, boundary, unit_code, unit_id, period, causes,
+            null::text as evidence
+        from publication.kpi_value
+        where release_seq = {} and breakdown = 'total'
+        """
+    ).format(sql.Literal(release_seq))
+    differences = verdict_differences(columns, old, new, reasons, value_changes)
+    return _append(connection, VERDICTS, release_seq, columns, differences, has_cause=False)
+
+
+def unexplained(connection: psycopg.Connection, release_seq: int) -> dict[str, int]:
+    """KPI → figures and verdicts of a release that no recorded cause explains."""
+    rows = connection.execute(
+        """
+        select kpi_id, count(*)
+        from (
+            select kpi_id, release_seq, causes from publication.kpi_value
+            union all
+            select kpi_id, release_seq, causes from publication.kpi_verdict
+        ) as changed
+        where release_seq = %s and 'unexplained' = any(causes)
+        group by kpi_id
+        order by kpi_id
+        """,
+        (release_seq,),
+    ).fetchall()
+    return dict(rows)
+
+
+def _states(
+    connection: psycopg.Connection, ledger: Ledger
+) -> tuple[Columns, sql.Composable, sql.Composable]:
+    """The mart's columns, a query for what is published, a query for what is offered."""
+    columns = {
         name: type_
         for name, type_ in columns_of(connection, "publication", ledger.table).items()
         if name not in OWN_COLUMNS
     }
-    columns = list(types)
-    _check_fit(ledger, types, columns_of(connection, "candidate", ledger.mart))
-    named = {*ledger.key, "unit_level"}
-    values = [name for name in columns if name not in ledger.key]
-
-    def listing(template: str, names: list[str] | tuple[str, ...]) -> sql.Composed:
-        return sql.SQL(", ").join(
-            sql.SQL(template).format(c=sql.Identifier(name), t=sql.SQL(types[name]))  # type: ignore[arg-type]
-            for name in names
-        )
-
-    statement = sql.SQL(
+    _check_fit(ledger, columns, columns_of(connection, "candidate", ledger.mart))
+    old = sql.SQL(
         """
-        with latest as (
+        select {columns}
+        from (
             select distinct on ({key}) {columns}, change
             from publication.{table}
             order by {key}, release_seq desc
-        ),
-        published as (
-            select {columns} from latest where change <> 'withdrawn'
-        ),
-        offered as (
-            select {cast_columns} from candidate.{mart}
-        ),
-        differences as (
-            select
-                {difference_columns},
-                case
-                    when p.kpi_id is null then 'new'
-                    when o.kpi_id is null then 'withdrawn'
-                    else 'revised'
-                end as change,
-                {cause} as cause
-            from offered as o
-            full join published as p on ({offered_key}) = ({published_key})
-            where
-                p.kpi_id is null
-                or o.kpi_id is null
-                -- by their bytes: what was 1.0 and is now 1.00 is printed otherwise
-                or record_image_ne(row({offered_values}), row({published_values}))
-        ),
-        added as (
-            insert into publication.{table} (release_seq, {columns}, change {cause_column})
-            select %(release_seq)s, {columns}, change {cause_column} from differences
+        ) as latest
+        where change <> 'withdrawn'
+        """
+    ).format(
+        columns=listing("{c}", columns),
+        key=listing("{c}", ledger.key),
+        table=sql.Identifier(ledger.table),
+    )
+    new = sql.SQL("select {} from candidate.{}").format(
+        listing("{c}", columns), sql.Identifier(ledger.mart)
+    )
+    return columns, old, new
+
+
+def _append(
+    connection: psycopg.Connection,
+    ledger: Ledger,
+    release_seq: int,
+    columns: Columns,
+    differences: sql.Composable,
+    *,
+    has_cause: bool,
+) -> dict[str, int]:
+    statement = sql.SQL(
+        """
+        with added as (
+            insert into publication.{table} (release_seq, {columns}, change, {cause}causes)
+            select {release_seq}, {columns}, change, {first_cause}causes
+            from ({differences}) as differences
             returning change
         )
         select change, count(*) from added group by change
         """
     ).format(
-        key=listing("{c}", ledger.key),
-        columns=listing("{c}", columns),
-        cast_columns=listing("{c}::{t} as {c}", columns),
-        # A withdrawn row names what is gone and carries no figure.
-        difference_columns=sql.SQL(", ").join(
-            sql.SQL("coalesce(o.{c}, p.{c}) as {c}" if name in named else "o.{c}").format(
-                c=sql.Identifier(name)
-            )
-            for name in columns
-        ),
-        offered_key=listing("o.{c}", ledger.key),
-        offered_values=listing("o.{c}", values),
-        published_key=listing("p.{c}", ledger.key),
-        published_values=listing("p.{c}", values),
-        cause=_CAUSE if ledger.has_cause else sql.SQL("null::text"),
-        cause_column=sql.SQL(", cause" if ledger.has_cause else ""),
         table=sql.Identifier(ledger.table),
-        mart=sql.Identifier(ledger.mart),
+        columns=listing("{c}", columns),
+        cause=sql.SQL("cause, " if has_cause else ""),
+        first_cause=sql.SQL("causes[1], " if has_cause else ""),
+        release_seq=sql.Literal(release_seq),
+        differences=differences,
     )
     try:
-        rows = connection.execute(statement, {"release_seq": release_seq, **causes}).fetchall()
+        rows = connection.execute(statement).fetchall()
     except psycopg.errors.UniqueViolation as error:
         raise PublishError(f"candidate.{ledger.mart} has two rows of one key: {error}") from error
     except psycopg.errors.NotNullViolation as error:
@@ -181,29 +189,3 @@ def kept_marts(connection: psycopg.Connection) -> set[str]:
     """The marts of which :func:`append_rows` has kept rows."""
     rows = connection.execute("select distinct mart from publication.mart_row").fetchall()
     return {mart for (mart,) in rows}
-
-
-# The most specific reason that holds.
-_CAUSE = sql.SQL(
-    """
-    case
-        when p.kpi_id is null then 'new_data'
-        when o.kpi_id is null
-            then case when p.period = any(%(restated)s) then 'restated_file' else 'not_computed' end
-        when (o.denominator_id, o.denominator_vintage)
-            is distinct from (p.denominator_id, p.denominator_vintage) then 'denominator_vintage'
-        when (o.unit_id, o.unit_level) is distinct from (p.unit_id, p.unit_level) then 'boundary'
-        when (o.numerator, o.denominator, o.value, o.contributors)
-            is distinct from (p.numerator, p.denominator, p.value, p.contributors)
-            and o.is_suppressed is not distinct from p.is_suppressed
-            then case
-                when o.period = any(%(restated)s) then 'restated_file'
-                when %(code_changed)s then 'definition'
-                else 'new_data'
-            end
-        when o.is_suppressed is distinct from p.is_suppressed then 'disclosure_protection'
-        when o.maturity is distinct from p.maturity then 'maturity'
-        else 'caveat'
-    end
-    """
-)
