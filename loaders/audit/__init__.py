@@ -1,11 +1,14 @@
 """The audit trail: a hash chain of events, and the rows that each event vouches for."""
 
 from loaders.audit.chain import GENESIS, append, dumps, event_hash, head, lock
+from loaders.audit.digest import Digest, rows_digest
 from loaders.audit.records import (
     BATCH_EVENT,
     PURGE_EVENT,
+    READMISSION_EVENT,
     RECEIPT_EVENT,
     RELEASE_EVENT,
+    RESTORE_EVENT,
     VOUCHED_ROWS,
     insert_receipt,
     insert_vouched,
@@ -17,9 +20,12 @@ __all__ = [
     "BATCH_EVENT",
     "GENESIS",
     "PURGE_EVENT",
+    "READMISSION_EVENT",
     "RECEIPT_EVENT",
     "RELEASE_EVENT",
+    "RESTORE_EVENT",
     "VOUCHED_ROWS",
+    "Digest",
     "Finding",
     "append",
     "dumps",
@@ -29,6 +35,7 @@ __all__ = [
     "insert_vouched",
     "lock",
     "record_batch_result",
+    "rows_digest",
     "verify",
     "verify_receipts",
 ]

@@ -1,5 +1,6 @@
 """The history of releases: their ledgers, what each changed and why, and how to get each back."""
 
+from loaders.publication.compare import LEDGERS
 from loaders.publication.content import PublishError, columns_of, content, tables
 from loaders.publication.history import (
     GivenBack,
@@ -10,7 +11,15 @@ from loaders.publication.history import (
     parse_moment,
     release_at,
 )
-from loaders.publication.ledger import LEDGERS, append_differences, append_rows, kept_marts
+from loaders.publication.ledger import (
+    append_rows,
+    append_values,
+    append_verdicts,
+    kept_marts,
+    unexplained,
+)
+from loaders.publication.lineage import read_lineage
+from loaders.publication.reasons import reasons_between
 from loaders.publication.verify import verify_published
 
 __all__ = [
@@ -19,15 +28,19 @@ __all__ = [
     "HistoryError",
     "PublishError",
     "Release",
-    "append_differences",
     "append_rows",
+    "append_values",
+    "append_verdicts",
     "columns_of",
     "content",
     "find_release",
     "give_back",
     "kept_marts",
     "parse_moment",
+    "read_lineage",
+    "reasons_between",
     "release_at",
     "tables",
+    "unexplained",
     "verify_published",
 ]

@@ -168,7 +168,7 @@ _VALUE_CAUSES = sql.SQL(
     reasoned as (
         select
             flagged.*,
-            coalesce(own.causes, general.causes, '{{}}') as input_causes,
+            coalesce(own.causes, general.causes, first.causes, '{{}}') as input_causes,
             coalesce(own.evidence, general.evidence, '') as input_evidence,
             change = 'revised' and (
                 denominator_id is distinct from before_denominator_id
@@ -188,6 +188,7 @@ _VALUE_CAUSES = sql.SQL(
                 flagged.kpi_id = general.kpi_id
                 and flagged.kind = general.kind
                 and general.month = '*'
+        left join reasons as first on first.kpi_id = '*'
     )
 
     select

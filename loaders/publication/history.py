@@ -15,8 +15,8 @@ import psycopg
 from psycopg import sql
 
 from loaders.periods import TIMEZONE
+from loaders.publication.compare import LEDGERS, Ledger, listing
 from loaders.publication.content import Columns, csv_blocks
-from loaders.publication.ledger import LEDGERS, Ledger
 
 # The types of the marts' columns, as PostgreSQL prints them: they are written into SQL.
 TYPE = re.compile(r'[A-Za-z0-9_ (),."\[\]]+')
@@ -173,7 +173,9 @@ def rows_at(release_seq: int, mart: str, columns: Columns) -> sql.Composable:
         cross join lateral jsonb_to_record(kept.line::jsonb) as t ({columns})
         """
     ).format(
-        mart=sql.Literal(mart), seq=sql.Literal(release_seq), columns=_listing("{c} {t}", columns)
+        mart=sql.Literal(mart),
+        seq=sql.Literal(release_seq),
+        columns=listing("{c} {t}", columns, columns),
     )
 
 
@@ -190,15 +192,8 @@ def _typed_rows(release_seq: int, ledger: Ledger, columns: Columns) -> sql.Compo
         where change <> 'withdrawn'
         """
     ).format(
-        columns=_listing("{c}::{t} as {c}", columns),
-        key=sql.SQL(", ").join(map(sql.Identifier, ledger.key)),
+        columns=listing("{c}::{t} as {c}", columns, columns),
+        key=listing("{c}", ledger.key),
         table=sql.Identifier(ledger.table),
         seq=sql.Literal(release_seq),
-    )
-
-
-def _listing(template: str, columns: Columns) -> sql.Composed:
-    return sql.SQL(", ").join(
-        sql.SQL(template).format(c=sql.Identifier(name), t=sql.SQL(type_))  # type: ignore[arg-type]
-        for name, type_ in columns.items()
     )

@@ -14,6 +14,7 @@ from loaders.publication.compare import (
     verdict_differences,
 )
 from loaders.publication.content import Columns, PublishError, columns_of, fix_text_form
+from loaders.publication.history import rows_at
 from loaders.publication.reasons import Reasons
 
 # What a ledger adds to the columns of its mart.
@@ -28,7 +29,7 @@ def append_values(
     Raises:
         PublishError: the candidate's columns or keys do not fit the ledger.
     """
-    columns, old, new = _states(connection, VALUES)
+    columns, old, new = _states(connection, VALUES, release_seq)
     differences = value_differences(columns, old, new, reasons)
     return _append(connection, VALUES, release_seq, columns, differences, has_cause=True)
 
@@ -37,7 +38,7 @@ def append_verdicts(
     connection: psycopg.Connection, release_seq: int, reasons: list[Reasons]
 ) -> dict[str, int]:
     """The same for verdicts, after the values: a verdict changes for the reasons of its values."""
-    columns, old, new = _states(connection, VERDICTS)
+    columns, old, new = _states(connection, VERDICTS, release_seq)
     value_changes = sql.SQL(
         """
         select
@@ -71,7 +72,7 @@ def unexplained(connection: psycopg.Connection, release_seq: int) -> dict[str, i
 
 
 def _states(
-    connection: psycopg.Connection, ledger: Ledger
+    connection: psycopg.Connection, ledger: Ledger, release_seq: int
 ) -> tuple[Columns, sql.Composable, sql.Composable]:
     """The mart's columns, a query for what is published, a query for what is offered."""
     columns = {
@@ -80,21 +81,7 @@ def _states(
         if name not in OWN_COLUMNS
     }
     _check_fit(ledger, columns, columns_of(connection, "candidate", ledger.mart))
-    old = sql.SQL(
-        """
-        select {columns}
-        from (
-            select distinct on ({key}) {columns}, change
-            from publication.{table}
-            order by {key}, release_seq desc
-        ) as latest
-        where change <> 'withdrawn'
-        """
-    ).format(
-        columns=listing("{c}", columns),
-        key=listing("{c}", ledger.key),
-        table=sql.Identifier(ledger.table),
-    )
+    old = rows_at(release_seq - 1, ledger.mart, columns)
     new = sql.SQL("select {} from candidate.{}").format(
         listing("{c}", columns), sql.Identifier(ledger.mart)
     )

@@ -80,7 +80,10 @@ class _Project:
                 kpis.setdefault(kpi_id, {})["delivered"] = {"inputs": inputs, "parts": parts}
         for kpi_id, kinds in kpis.items():
             kinds["verdict"] = {"inputs": [], "parts": self._verdict(kpi_id)}
-        common = {"figures": self._common(kpis, "figures"), "verdict": self._common(kpis, "verdict")}
+        common = {
+            "figures": self._common(kpis, "figures"),
+            "verdict": self._common(kpis, "verdict"),
+        }
         for kinds in kpis.values():
             for kind, of in kinds.items():
                 of["definition"] = _digest(

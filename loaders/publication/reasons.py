@@ -29,8 +29,8 @@ CAUSES = (
     "not_computed",
     "unexplained",
 )
-#: Stands for every month that has no reasons of its own.
-ANY_MONTH = "*"
+#: Stands for every month that has no reasons of its own, and for every KPI without lineage.
+ANY_MONTH = ANY_KPI = "*"
 Manifest = Mapping[str, Any]
 
 
@@ -40,7 +40,7 @@ class BatchChange:
 
     dataset: str
     period: str
-    cause: str
+    causes: tuple[str, ...]
     evidence: str
 
 
@@ -80,6 +80,8 @@ def reasons_between(before: Manifest | None, after: Manifest) -> list[Reasons]:
     for change in changes:
         of_dataset[change.dataset].append(change)
     found = []
+    if before is None:
+        found.append(Reasons(ANY_KPI, "computed", ANY_MONTH, causes={"new_data"}))
     for kpi_id, kinds in kpis.items():
         for kind, of in kinds.items():
             everywhere = Reasons(
@@ -104,52 +106,57 @@ def batch_changes(before: Iterable[Manifest], after: Iterable[Manifest]) -> list
     old, found = by_period(before), []
     for (dataset, period), batch in by_period(after).items():
         earlier = old.get((dataset, period))
-        cause = _cause_of(earlier, batch)
-        if cause:
-            found.append(
-                BatchChange(dataset, period, cause, _evidence(period, cause, earlier, batch))
-            )
+        causes = _causes_of(earlier, batch)
+        if causes:
+            evidence = _evidence(period, causes, earlier or {}, batch)
+            found.append(BatchChange(dataset, period, causes, evidence))
     return found
 
 
-def _cause_of(old: Manifest | None, new: Manifest) -> str | None:
+# By what a file is read and judged.
+RULES = ("suite_sha256", "contract_hash", "contract_rules_version")
+
+
+def _causes_of(old: Manifest | None, new: Manifest) -> tuple[str, ...]:
+    """Why the rows of a period are others than before; empty when they are the same rows."""
     if old is None:
-        return "new_data"
+        return ("new_data",)
+    # A release from before rows had an id knows the batch only.
+    if old.get("rows_id", old["batch_id"]) == new.get("rows_id", new["batch_id"]):
+        return ()
+    causes = []
     if old["sha256"] != new["sha256"]:
-        return "restated_file"
-    if old.get("corrections_sha256") != new.get("corrections_sha256"):
-        return "corrected_file"
-    # The same file: another acceptance matters when it was judged by another text.
-    judged_by = ("suite_sha256", "contract_hash")
-    if any(old.get(name) != new.get(name) for name in judged_by):
-        return "rule_change" if old.get("result_id") != new.get("result_id") else None
-    return None
+        causes.append("restated_file")
+    elif old.get("corrections_sha256") != new.get("corrections_sha256"):
+        causes.append("corrected_file")
+    if not causes or any(name in old and old[name] != new.get(name) for name in RULES):
+        causes.append("rule_change")
+    return tuple(causes)
 
 
-def _evidence(period: str, cause: str, old: Manifest | None, new: Manifest) -> str:
+def _evidence(period: str, causes: tuple[str, ...], old: Manifest, new: Manifest) -> str:
     """One line: which file, and what it replaced."""
 
-    def short(batch: Manifest | None, name: str) -> str:
-        value = (batch or {}).get(name)
-        return value[:12] if value else "none"
+    def short(name: str, batch: Manifest = new) -> str:
+        return str(batch.get(name) or "none")[:12]
 
+    def was_is(name: str) -> str:
+        return f"{short(name, old)} → {short(name)}"
+
+    parts = []
+    if "new_data" in causes:
+        parts.append(f"first delivery, file sha256 {short('sha256')}")
+    if "restated_file" in causes:
+        parts.append(f"file sha256 {was_is('sha256')}")
+        if new.get("restatement_reason"):
+            parts.append(f"reason: {new['restatement_reason']}")
+    if "corrected_file" in causes:
+        parts.append(f"corrections sha256 {was_is('corrections_sha256')}")
+    if "rule_change" in causes:
+        rules = [f"{name} {was_is(name)}" for name in RULES if old.get(name) != new.get(name)]
+        parts.append(f"judged by other rules: {', '.join(rules) or 'not recorded which'}")
     name = f"{new['source']}.{new['dataset']} {period} batch {new['batch_id']}"
-    if cause == "new_data":
-        return f"{name}: first delivery, file sha256 {short(new, 'sha256')}"
-    if cause == "restated_file":
-        line = f"{name}: file sha256 {short(old, 'sha256')} → {short(new, 'sha256')}"
-        reason = new.get("restatement_reason")
-        return f"{line}, reason: {reason}" if reason else line
-    if cause == "corrected_file":
-        return (
-            f"{name}: corrections sha256 {short(old, 'corrections_sha256')} → "
-            f"{short(new, 'corrections_sha256')}"
-        )
-    return (
-        f"{name}: the same file judged again, rules {short(old, 'suite_sha256')} → "
-        f"{short(new, 'suite_sha256')}, contract {short(old, 'contract_hash')} → "
-        f"{short(new, 'contract_hash')}"
-    )
+    return f"{name}: {', '.join(parts)}"
 
 
 def _add_code(reasons: Reasons, before: Manifest | None, after: Manifest) -> None:
@@ -195,7 +202,7 @@ def _add_latest(
         latest = max(periods, key=lambda period: months_of(period)[1], default=None)
         for change in of_dataset[dataset]:
             if change.period == latest:
-                reasons.causes.add(change.cause)
+                reasons.causes.update(change.causes)
                 reasons.evidence.append(change.evidence)
 
 
@@ -213,7 +220,7 @@ def _by_month(everywhere: Reasons, changes: Iterable[BatchChange]) -> list[Reaso
                     set(everywhere.causes),
                     list(everywhere.evidence),
                 )
-            months[month].causes.add(change.cause)
+            months[month].causes.update(change.causes)
             months[month].evidence.insert(0, change.evidence)
     return list(months.values())
 

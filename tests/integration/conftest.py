@@ -11,6 +11,7 @@ from psycopg import sql
 from loaders import audit
 from loaders.postgres.database import Role, connect
 from loaders.publication.ledger import OWN_COLUMNS
+from loaders.stages.build import FINISHED
 from loaders.stages.publish import GATE_PASSED
 from tests.integration.landing import Landing
 
@@ -54,8 +55,12 @@ def make_candidate(
     verdicts: list[dict[str, Any]] | None = None,
     period: str = "2025-06",
     passed: bool = True,
+    lineage: dict[str, Any] | None = None,
 ) -> str:
-    """Replace schema candidate as the transformer would; each row is given by what differs."""
+    """Replace schema candidate as the transformer would; each row is given by what differs.
+
+    `lineage`: what the build noted of the KPIs; without it no change of a figure is explained.
+    """
     rows = {
         "fct_kpi_value": ("kpi_value", [VALUE | row for row in values]),
         "fct_kpi_verdict": (
@@ -86,6 +91,10 @@ def make_candidate(
                     ),
                     list(record.values()),
                 )
+    if lineage is not None:
+        with connect(Role.PUBLISHER) as connection:
+            noted = {"candidate_id": candidate_id, "lineage": lineage}
+            audit.append(connection, FINISHED, noted)
     if passed:
         with connect(Role.PUBLISHER) as connection:
             audit.append(connection, GATE_PASSED, {"candidate_id": candidate_id})

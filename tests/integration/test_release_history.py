@@ -20,7 +20,7 @@ from loaders.publication import (
     parse_moment,
     release_at,
 )
-from loaders.publication.ledger import LEDGERS
+from loaders.publication.compare import LEDGERS
 from loaders.settings import PROJECT_ROOT
 from loaders.stages.publish import publish
 

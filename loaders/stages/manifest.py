@@ -1,0 +1,82 @@
+"""The manifest of a release: what an auditor needs to follow a figure to its file and its code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from loaders import __version__
+from loaders.periods import months_of
+from loaders.publication import content
+from loaders.stages.build import FINISHED as BUILD_FINISHED
+
+
+def release_manifest(
+    connection: psycopg.Connection,
+    candidate_tables: list[str],
+    candidate_id: str,
+    release_id: str,
+    period: str,
+) -> dict[str, Any]:
+    """What the release is made of: its marts, its batches, and what each KPI was computed from.
+
+    Every table's hash comes with its columns and their types: so it can be given back when the
+    ledgers have got further columns. `ledger` is filled when the ledgers are written.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        every = cursor.execute(_BATCHES).fetchall()
+    accepted = [batch for batch in every if months_of(batch["period"])[1] <= period]
+    return {
+        "release_id": release_id,
+        "candidate_id": candidate_id,
+        "period": period,
+        "code_version": __version__,
+        "tables": {name: content(connection, "candidate", name) for name in candidate_tables},
+        "ledger": {},
+        "lineage": _lineage(connection, candidate_id),
+        "batches": accepted,
+        "contracts": {
+            f"{batch['source']}.{batch['dataset']}": batch["contract_hash"] for batch in accepted
+        },
+    }
+
+
+# The batches behind the release: the file, the acceptance, and by what it was judged.
+_BATCHES = """
+select
+    a.source, a.dataset, a.period, a.batch_id, a.result_id, a.rows_id, a.data_label,
+    r.sha256, r.corrections_sha256, r.maturity, r.contract_version,
+    coalesce(judged.details ->> 'contract_hash', r.contract_hash) as contract_hash,
+    judged.details ->> 'suite_sha256' as suite_sha256,
+    (judged.details ->> 'contract_rules_version')::integer as contract_rules_version,
+    judged.details ->> 'gate_run' as gate_run,
+    landed.details ->> 'restatement_reason' as restatement_reason
+from audit.batch_accepted as a
+inner join audit.receipt as r using (batch_id)
+inner join audit.batch_result as judged on a.result_id = judged.id
+left join lateral (
+    select details
+    from audit.batch_result as l
+    where l.batch_id = a.batch_id and (l.stage, l.status) = ('land', 'landed')
+    order by l.id desc
+    limit 1
+) as landed on true
+order by a.source, a.dataset, a.period
+"""
+
+
+def _lineage(connection: psycopg.Connection, candidate_id: str) -> dict[str, Any]:
+    """What the build noted of the candidate's KPIs: their inputs and their code."""
+    row = connection.execute(
+        """
+        select payload -> 'lineage'
+        from audit.event
+        where kind = %s and payload ->> 'candidate_id' = %s
+        order by seq desc
+        limit 1
+        """,
+        (BUILD_FINISHED, candidate_id),
+    ).fetchone()
+    return (row[0] if row else None) or {"parts": {}, "common": {}, "kpis": {}}
