@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Column, Table
 
 from loaders.cli.common import console, errors, plain_errors
 from loaders.periods import TIMEZONE
@@ -78,3 +79,47 @@ def audit_asof(
     if lost:
         raise typer.Exit(1)
     console.print("every mart is what was published", highlight=False)
+
+
+@audit_app.command("diff")
+def audit_diff(
+    release_a: Annotated[str, typer.Argument(help="A release, such as 2025-06.1.")],
+    release_b: Annotated[str, typer.Argument(help="Another one, earlier or later.")],
+    csv: Annotated[
+        Path | None, typer.Option(help="New file: every figure and verdict, with both values.")
+    ] = None,
+) -> None:
+    """Every figure and verdict that differs between two releases, and why."""
+    from loaders import publication
+    from loaders.postgres.database import Role, connect
+    from loaders.report import words
+
+    with plain_errors(), connect(Role.AUDITOR) as connection:
+        if csv is not None and csv.exists():
+            raise ValueError(f"{csv} is there already: name a new file")
+        difference = publication.Difference(
+            publication.find_release(connection, release_a),
+            publication.find_release(connection, release_b),
+        )
+        for line in publication.changed_inputs(connection, difference):
+            console.print(line, highlight=False, soft_wrap=True)
+        table = Table("", "KPI", "change", "cause", Column("number", justify="right"))
+        for line in publication.difference_summary(connection, difference):
+            causes = [
+                words.text_of(words.CAUSES, cause)
+                for cause in filter(None, line["causes"].split(","))
+            ]
+            table.add_row(
+                line["what"],
+                line["kpi_id"],
+                line["change"],
+                "; ".join(f"{one.vi} / {one.en}" for one in causes),
+                f"{line['lines']:,}",
+            )
+        console.print(table if table.row_count else "no figure and no verdict differs")
+        if csv is not None:
+            part = csv.with_name(f"{csv.name}.part")
+            with connection.cursor() as cursor, part.open("wb") as file:
+                file.writelines(publication.difference_csv(cursor, difference))
+            part.rename(csv)
+            console.print(str(csv), highlight=False, soft_wrap=True)

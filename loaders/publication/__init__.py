@@ -2,6 +2,12 @@
 
 from loaders.publication.compare import LEDGERS
 from loaders.publication.content import PublishError, columns_of, content, tables
+from loaders.publication.diff import (
+    Difference,
+    changed_inputs,
+    difference_csv,
+    difference_summary,
+)
 from loaders.publication.history import (
     GivenBack,
     HistoryError,
@@ -24,6 +30,7 @@ from loaders.publication.verify import verify_published
 
 __all__ = [
     "LEDGERS",
+    "Difference",
     "GivenBack",
     "HistoryError",
     "PublishError",
@@ -31,8 +38,11 @@ __all__ = [
     "append_rows",
     "append_values",
     "append_verdicts",
+    "changed_inputs",
     "columns_of",
     "content",
+    "difference_csv",
+    "difference_summary",
     "find_release",
     "give_back",
     "kept_marts",

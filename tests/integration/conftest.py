@@ -59,7 +59,7 @@ def make_candidate(
 ) -> str:
     """Replace schema candidate as the transformer would; each row is given by what differs.
 
-    `lineage`: what the build noted of the KPIs; without it no change of a figure is explained.
+    `lineage`: what the build noted of the KPIs; without it, that each candidate has another code.
     """
     rows = {
         "fct_kpi_value": ("kpi_value", [VALUE | row for row in values]),
@@ -91,14 +91,21 @@ def make_candidate(
                     ),
                     list(record.values()),
                 )
-    if lineage is not None:
-        with connect(Role.PUBLISHER) as connection:
-            noted = {"candidate_id": candidate_id, "lineage": lineage}
-            audit.append(connection, FINISHED, noted)
-    if passed:
-        with connect(Role.PUBLISHER) as connection:
+    with connect(Role.PUBLISHER) as connection:
+        noted = {"candidate_id": candidate_id, "lineage": lineage or _other_code(candidate_id)}
+        audit.append(connection, FINISHED, noted)
+        if passed:
             audit.append(connection, GATE_PASSED, {"candidate_id": candidate_id})
     return candidate_id
+
+
+def _other_code(candidate_id: str) -> dict[str, Any]:
+    kind = {"inputs": [], "parts": ["model rate"], "has_own_denominator": True}
+    return {
+        "parts": {"model rate": candidate_id},
+        "common": {"figures": [], "verdict": []},
+        "kpis": {VALUE["kpi_id"]: {"computed": kind, "verdict": kind}},
+    }
 
 
 def _columns(connection: Any, table: str) -> str:
