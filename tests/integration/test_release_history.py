@@ -23,6 +23,7 @@ from loaders.publication import (
 from loaders.publication.compare import LEDGERS
 from loaders.settings import PROJECT_ROOT
 from loaders.stages.publish import publish
+from tests.marts import marts_as_csv
 
 pytestmark = pytest.mark.usefixtures("warehouse")
 
@@ -59,23 +60,6 @@ def offer(make_candidate: MakeCandidate, name: str, oddities: str | None, **row:
             connection.execute(ODDITIES.format(rows=oddities))
 
 
-def as_published() -> dict[str, bytes]:
-    """The CSV of every mart, written by PostgreSQL alone."""
-    with connect(Role.PUBLISHER) as connection:
-        connection.execute("set local timezone to 'UTC'")
-        marts = connection.execute("select tablename from pg_tables where schemaname = 'marts'")
-        return {mart: copied(connection, mart) for (mart,) in marts.fetchall()}
-
-
-def copied(connection: psycopg.Connection, mart: str) -> bytes:
-    statement = (
-        f'copy (select t.* from marts."{mart}" as t order by t::text collate "C")'
-        " to stdout (format csv, header)"
-    )
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        return b"".join(bytes(block) for block in copy)
-
-
 def given_back(release_id: str, folder: Path) -> dict[str, bytes]:
     with connect(Role.AUDITOR) as connection:
         release = find_release(connection, release_id)
@@ -97,7 +81,7 @@ def published(warehouse: object) -> dict[str, dict[str, bytes]]:
     ):
         offer(make_candidate, name, oddities, **row)
         release_id = publish(name).release_id
-        saved[release_id] = as_published()
+        saved[release_id] = marts_as_csv()
     return saved
 
 
@@ -120,8 +104,8 @@ def test_a_column_that_a_later_release_brought_is_not_in_the_earlier_ones(
         connection.execute("alter table publication.kpi_value add column footnote text")
     offer(make_candidate, "wider", FIRST, footnote="since now")
     release_id = publish("wider").release_id
-    assert given_back(release_id, tmp_path / "new") == as_published()
-    assert b"since now" in as_published()["fct_kpi_value"]
+    assert given_back(release_id, tmp_path / "new") == marts_as_csv()
+    assert b"since now" in marts_as_csv()["fct_kpi_value"]
     old = next(iter(published))
     assert given_back(old, tmp_path / "old") == published[old]
 
