@@ -193,7 +193,10 @@ def changed_inputs(connection: psycopg.Connection, difference: Difference) -> li
         lines.append(change.evidence)
         if "rule_change" in change.causes:
             runs = [batches[change.dataset, change.period, side].get("gate_run") for side in (0, 1)]
-            lines.extend(f"  {line}" for line in changed_rules(connection, *runs))
+            rules = changed_rules(connection, *runs) or [
+                "no rule has another version, severity or limit: a query or the contract changed"
+            ]
+            lines.extend(f"  {line}" for line in rules)
     old, new = (
         release.manifest.get("lineage", {}).get("parts", {}) for release in (earlier, later)
     )

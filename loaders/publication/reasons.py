@@ -165,8 +165,8 @@ def _add_code(reasons: Reasons, before: Manifest | None, after: Manifest) -> Non
         if reasons.kind != "verdict":
             reasons.causes.add("new_data")
         return
-    if "lineage" not in before or "lineage" not in after:
-        return
+    if not all(manifest.get("lineage", {}).get("kpis") for manifest in (before, after)):
+        return  # built before lineage was noted: nothing can be said of the code
     old = all_parts(before["lineage"], reasons.kpi_id, reasons.kind) or {}
     new = all_parts(after["lineage"], reasons.kpi_id, reasons.kind) or {}
     changed = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))

@@ -15,10 +15,13 @@ from loaders.postgres.database import Role, connect
 from loaders.publication import (
     HistoryError,
     PublishError,
+    columns_of,
+    content,
     find_release,
     give_back,
     parse_moment,
     release_at,
+    verify_published,
 )
 from loaders.publication.compare import LEDGERS
 from loaders.settings import PROJECT_ROOT
@@ -230,3 +233,25 @@ def test_the_ledgers_of_the_facts_are_compared_by_bytes(
     assert {ledger.mart for ledger in LEDGERS} == {"fct_kpi_value", "fct_kpi_verdict"}
     with connect(Role.AUDITOR) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute("delete from publication.mart_row")
+
+
+def test_a_manifest_without_columns_is_verified_without_those_that_came_later(
+    published: dict[str, dict[str, bytes]],
+) -> None:
+    """As releases were recorded before the ledgers had `causes`."""
+    with connect(Role.ADMIN) as connection:
+        columns = columns_of(connection, "publication", "kpi_value")
+        del columns["causes"]
+        old = content(connection, "publication", "kpi_value", release_seq=1, columns=columns)
+        connection.execute("alter table publication.release disable trigger append_only")
+        connection.execute(
+            "update publication.release set manifest = jsonb_set(manifest, '{ledger,kpi_value}',"
+            " jsonb_build_object('rows', 2, 'sha256', %s::text)) where release_seq = 1",
+            (old["sha256"],),
+        )
+        assert verify_published(connection) == []
+        connection.execute("alter table publication.kpi_value disable trigger append_only")
+        connection.execute("update publication.kpi_value set value = 7 where release_seq = 1")
+        (finding,) = verify_published(connection)
+        connection.rollback()
+    assert finding.what == "release 2025-07.1: publication.kpi_value was changed after it"
