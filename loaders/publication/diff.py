@@ -230,6 +230,7 @@ def changed_rules(
     def state(version: int | None, severity: str | None, expected: str | None) -> str:
         if version is None:
             return "none"
-        return f"version {version}, {severity}, expects {expected or 'what its query says'}"
+        limit = "what its query says" if expected in (None, "", "{}") else expected
+        return f"version {version}, {severity}, expects {limit}"
 
     return [f"rule {rule_id}: {state(*rest[:3])} → {state(*rest[3:])}" for rule_id, *rest in rows]
