@@ -55,6 +55,9 @@ def build(period: str, run_id: str = "manual") -> BuildResult:
             # published month: readers never go back in time.
             period = max(period, published_period)
             prints = month_fingerprints(connection, period)
+            # What comes into raw from now on belongs to the next candidate.
+            in_raw = connection.execute("select result_id from audit.batch_accepted order by 1")
+            acceptances = [result_id for (result_id,) in in_raw.fetchall()]
             if not prints:
                 raise BuildError(
                     f"nothing is accepted up to {period}: land, load and gate a source first"
@@ -80,16 +83,17 @@ def build(period: str, run_id: str = "manual") -> BuildResult:
         except BuildError:
             drop_candidate()
             raise
-        _note_finished(candidate_id, {month: prints[month] for month in stale})
+        _note_finished(candidate_id, {month: prints[month] for month in stale}, acceptances)
         seconds = time.monotonic() - started
         get_logger().info("build", candidate_id=candidate_id, periods=stale, seconds=seconds)
         return BuildResult(candidate_id, period, "built", tuple(stale), fingerprint, seconds)
 
 
-def _note_finished(candidate_id: str, computed: dict[str, str]) -> None:
+def _note_finished(candidate_id: str, computed: dict[str, str], acceptances: list[int]) -> None:
     """The candidate is whole, and these months were computed from these inputs."""
+    noted = {"candidate_id": candidate_id, "acceptances": acceptances, "lineage": _lineage()}
     with connect(Role.PUBLISHER) as connection:
-        audit.append(connection, FINISHED, {"candidate_id": candidate_id, "lineage": _lineage()})
+        audit.append(connection, FINISHED, noted)
         for month, fingerprint in computed.items():
             connection.execute(
                 "insert into audit.kpi_build (period, fingerprint, candidate_id)"

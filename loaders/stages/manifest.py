@@ -25,8 +25,9 @@ def release_manifest(
     Every table's hash comes with its columns and their types: so it can be given back when the
     ledgers have got further columns. `ledger` is filled when the ledgers are written.
     """
+    noted = _noted(connection, candidate_id)
     with connection.cursor(row_factory=dict_row) as cursor:
-        every = cursor.execute(_BATCHES).fetchall()
+        every = cursor.execute(_BATCHES, {"acceptances": noted.get("acceptances")}).fetchall()
     accepted = [batch for batch in every if months_of(batch["period"])[1] <= period]
     return {
         "release_id": release_id,
@@ -35,7 +36,7 @@ def release_manifest(
         "code_version": __version__,
         "tables": {name: content(connection, "candidate", name) for name in candidate_tables},
         "ledger": {},
-        "lineage": _lineage(connection, candidate_id),
+        "lineage": noted.get("lineage") or {"parts": {}, "common": {}, "kpis": {}},
         "batches": accepted,
         "contracts": {
             f"{batch['source']}.{batch['dataset']}": batch["contract_hash"] for batch in accepted
@@ -43,35 +44,39 @@ def release_manifest(
     }
 
 
-# The batches behind the release: the file, the acceptance, and by what it was judged.
+# The batches behind the release: the file, the acceptance, and by what it was judged. Those in raw
+# when the build began: a file that came while the candidate waited for its approval is not in it.
 _BATCHES = """
 select
-    a.source, a.dataset, a.period, a.batch_id, a.result_id, a.rows_id, a.data_label,
-    r.sha256, r.corrections_sha256, r.maturity, r.contract_version,
+    judged.source, judged.dataset, judged.period, judged.batch_id, judged.id as result_id,
+    coalesce(judged.details ->> 'rows_id', judged.batch_id) as rows_id,
+    r.data_label, r.sha256, r.corrections_sha256, r.maturity, r.contract_version,
     coalesce(judged.details ->> 'contract_hash', r.contract_hash) as contract_hash,
     judged.details ->> 'suite_sha256' as suite_sha256,
     (judged.details ->> 'contract_rules_version')::integer as contract_rules_version,
     judged.details ->> 'gate_run' as gate_run,
     landed.details ->> 'restatement_reason' as restatement_reason
-from audit.batch_accepted as a
+from audit.batch_result as judged
 inner join audit.receipt as r using (batch_id)
-inner join audit.batch_result as judged on a.result_id = judged.id
 left join lateral (
     select details
     from audit.batch_result as l
-    where l.batch_id = a.batch_id and (l.stage, l.status) = ('land', 'landed')
+    where l.batch_id = judged.batch_id and (l.stage, l.status) = ('land', 'landed')
     order by l.id desc
     limit 1
 ) as landed on true
-order by a.source, a.dataset, a.period
+where judged.id = any(
+    coalesce(%(acceptances)s::bigint[], array(select result_id from audit.batch_accepted))
+)
+order by judged.source, judged.dataset, judged.period
 """
 
 
-def _lineage(connection: psycopg.Connection, candidate_id: str) -> dict[str, Any]:
-    """What the build noted of the candidate's KPIs: their inputs and their code."""
+def _noted(connection: psycopg.Connection, candidate_id: str) -> dict[str, Any]:
+    """What the build noted of the candidate: acceptances in raw, and the lineage of its KPIs."""
     row = connection.execute(
         """
-        select payload -> 'lineage'
+        select payload
         from audit.event
         where kind = %s and payload ->> 'candidate_id' = %s
         order by seq desc
@@ -79,4 +84,4 @@ def _lineage(connection: psycopg.Connection, candidate_id: str) -> dict[str, Any
         """,
         (BUILD_FINISHED, candidate_id),
     ).fetchone()
-    return (row[0] if row else None) or {"parts": {}, "common": {}, "kpis": {}}
+    return row[0] if row else {}

@@ -56,10 +56,12 @@ def make_candidate(
     period: str = "2025-06",
     passed: bool = True,
     lineage: dict[str, Any] | None = None,
+    acceptances: list[int] | None = None,
 ) -> str:
     """Replace schema candidate as the transformer would; each row is given by what differs.
 
     `lineage`: what the build noted of the KPIs; without it, that each candidate has another code.
+    `acceptances`: what was in raw when it was built; without them, what is now.
     """
     rows = {
         "fct_kpi_value": ("kpi_value", [VALUE | row for row in values]),
@@ -92,7 +94,11 @@ def make_candidate(
                     list(record.values()),
                 )
     with connect(Role.PUBLISHER) as connection:
-        noted = {"candidate_id": candidate_id, "lineage": lineage or _other_code(candidate_id)}
+        noted = {
+            "candidate_id": candidate_id,
+            "acceptances": acceptances,
+            "lineage": lineage or _other_code(candidate_id),
+        }
         audit.append(connection, FINISHED, noted)
         if passed:
             audit.append(connection, GATE_PASSED, {"candidate_id": candidate_id})

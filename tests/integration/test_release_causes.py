@@ -213,6 +213,20 @@ def test_another_population_is_the_denominator_and_says_from_where(
     }
 
 
+def test_a_file_that_came_after_the_build_belongs_to_the_next_release(
+    make_candidate: MakeCandidate,
+) -> None:
+    with connect(Role.AUDITOR) as connection:
+        (in_raw,) = connection.execute(
+            "select array_agg(result_id) from audit.batch_accepted"
+        ).fetchone()
+    accept(STAFF, "2025-06", "staff-while-it-waited")
+    offer(make_candidate, "waited", {"numerator": 8}, acceptances=in_raw)
+    assert causes() == {(KPI, "2025-06", "a"): ["unexplained"]}
+    offer(make_candidate, "built-after", {"numerator": 9})
+    assert causes() == {(KPI, "2025-06", "a"): ["restated_file"]}
+
+
 def test_corrections_and_rules_are_told_apart_from_another_file(
     make_candidate: MakeCandidate,
 ) -> None:
