@@ -101,10 +101,11 @@ def audit_diff(
             publication.find_release(connection, release_a),
             publication.find_release(connection, release_b),
         )
+        summary = publication.difference_summary(connection, difference)
         for line in publication.changed_inputs(connection, difference):
             console.print(line, highlight=False, soft_wrap=True)
         table = Table("", "KPI", "change", "cause", Column("number", justify="right"))
-        for line in publication.difference_summary(connection, difference):
+        for line in summary:
             causes = [
                 words.text_of(words.CAUSES, cause)
                 for cause in filter(None, line["causes"].split(","))

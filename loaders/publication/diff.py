@@ -200,6 +200,8 @@ def changed_inputs(connection: psycopg.Connection, difference: Difference) -> li
     old, new = (
         release.manifest.get("lineage", {}).get("parts", {}) for release in (earlier, later)
     )
+    if not old:
+        return [*lines, f"the code of release {earlier.release_id} was not noted"]
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) != new.get(name):
             was, now = (str(parts.get(name, "none"))[:12] for parts in (old, new))
