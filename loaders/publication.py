@@ -9,8 +9,6 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from loaders.audit import Finding
-
 
 class PublishError(RuntimeError):
     """Nothing was published; the message says why."""
@@ -69,34 +67,6 @@ def content(
                 digest.update(block)
         rows = cursor.rowcount
     return {"rows": rows, "sha256": digest.hexdigest()}
-
-
-def verify_published(connection: psycopg.Connection) -> list[Finding]:
-    """Recompute the hashes in the manifests: of the ledger, and of the marts as they stand.
-
-    The marts are compared only when the connection's role may read them (publisher, not auditor).
-    """
-    findings = []
-    releases = connection.execute(
-        "select release_seq, release_id, manifest from publication.release order by release_seq"
-    ).fetchall()
-    for release_seq, release_id, manifest in releases:
-        for table, recorded in manifest["ledger"].items():
-            found = content(connection, "publication", table, release_seq=release_seq)
-            if found["sha256"] != recorded["sha256"]:
-                what = f"release {release_id}: publication.{table} was changed after it"
-                findings.append(Finding(None, what))
-    readable = connection.execute("select has_schema_privilege('marts', 'usage')").fetchone()
-    if releases and readable and readable[0]:
-        _, release_id, manifest = releases[-1]
-        present = tables(connection, "marts")
-        found_tables = {table: content(connection, "marts", table) for table in present}
-        findings.extend(
-            Finding(None, f"release {release_id}: marts.{table} is not what was published")
-            for table in sorted(found_tables.keys() | manifest["tables"].keys())
-            if found_tables.get(table) != manifest["tables"].get(table)
-        )
-    return findings
 
 
 def tables(connection: psycopg.Connection, schema: str) -> list[str]:

@@ -1,8 +1,18 @@
 """The audit trail: a hash chain of events, and the rows that each event vouches for."""
 
-from loaders.audit.chain import GENESIS, append, dumps, event_hash, head, lock
+from loaders.audit.chain import (
+    GENESIS,
+    PUBLISH_LOCK_KEY,
+    append,
+    dumps,
+    event_hash,
+    head,
+    lock,
+)
+from loaders.audit.chain_walk import Finding
 from loaders.audit.records import (
     BATCH_EVENT,
+    BUILD_EVENT,
     PURGE_EVENT,
     RECEIPT_EVENT,
     RELEASE_EVENT,
@@ -11,16 +21,19 @@ from loaders.audit.records import (
     insert_vouched,
     record_batch_result,
 )
-from loaders.audit.verify import Finding, verify, verify_receipts
+from loaders.audit.verify import Verification, verify
 
 __all__ = [
     "BATCH_EVENT",
+    "BUILD_EVENT",
     "GENESIS",
+    "PUBLISH_LOCK_KEY",
     "PURGE_EVENT",
     "RECEIPT_EVENT",
     "RELEASE_EVENT",
     "VOUCHED_ROWS",
     "Finding",
+    "Verification",
     "append",
     "dumps",
     "event_hash",
@@ -30,5 +43,4 @@ __all__ = [
     "lock",
     "record_batch_result",
     "verify",
-    "verify_receipts",
 ]

@@ -13,12 +13,14 @@ from loaders.audit.chain import append_json, dumps
 
 RECEIPT_EVENT = "receipt.recorded"
 BATCH_EVENT = "batch.result"
+BUILD_EVENT = "build.computed"
 RELEASE_EVENT = "release.published"
 PURGE_EVENT = "landing.purged"
 # Tables whose rows are repeated, whole, in the event that was appended with them.
 VOUCHED_ROWS = {
     RECEIPT_EVENT: ("audit", "receipt", "batch_id"),
     BATCH_EVENT: ("audit", "batch_result", "id"),
+    BUILD_EVENT: ("audit", "kpi_build", "id"),
     RELEASE_EVENT: ("publication", "release", "release_seq"),
 }
 

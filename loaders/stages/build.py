@@ -90,10 +90,10 @@ def _note_finished(candidate_id: str, computed: dict[str, str]) -> None:
     with connect(Role.PUBLISHER) as connection:
         audit.append(connection, FINISHED, {"candidate_id": candidate_id})
         for month, fingerprint in computed.items():
-            connection.execute(
-                "insert into audit.kpi_build (period, fingerprint, candidate_id)"
-                " values (%s, %s, %s)",
-                (month, fingerprint, candidate_id),
+            audit.insert_vouched(
+                connection,
+                audit.BUILD_EVENT,
+                {"period": month, "fingerprint": fingerprint, "candidate_id": candidate_id},
             )
 
 

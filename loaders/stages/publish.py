@@ -25,7 +25,6 @@ from loaders.postgres.database import Role, connect
 from loaders.publication import LEDGERS, PublishError, append_differences, content, tables
 from loaders.stages.records import PublishResult
 
-PUBLISH_LOCK_KEY = 4_220_260_003
 # A reader of two marts and the switch can each hold what the other waits for; the switch gives way.
 # Short waits end such a knot at once, long ones outlast a slow query; all stay well below
 # PostgreSQL's deadlock_timeout (1 s), after which the reader might be the one to fail.
@@ -73,7 +72,7 @@ def publish(
 def _publish(
     connection: psycopg.Connection, candidate_id: str, run_id: str | None
 ) -> PublishResult:
-    connection.execute("select pg_advisory_xact_lock(%s)", (PUBLISH_LOCK_KEY,))
+    connection.execute("select pg_advisory_xact_lock(%s)", (audit.PUBLISH_LOCK_KEY,))
     known = connection.execute(
         "select release_id, period from publication.release where candidate_id = %s",
         (candidate_id,),

@@ -28,7 +28,7 @@ RIGHTS = {
         {"reference", "staging", "intermediate", "kpi", "candidate", "marts"},
     ),
     Role.BI: ({"marts"}, set()),
-    Role.AUDITOR: ({"audit", "publication", "quarantine"}, set()),
+    Role.AUDITOR: ({"audit", "marts", "publication", "quarantine"}, set()),
 }
 
 
