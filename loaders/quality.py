@@ -8,6 +8,7 @@ the whole is judged), dimension, owner, origin and a sentence in Vietnamese and 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -62,6 +63,16 @@ class Suite:
     name: str
     path: Path
     rules: tuple[Rule, ...]
+
+    @property
+    def sha256(self) -> str:
+        """Of everything that can change a verdict, rule by rule; owners and sentences cannot."""
+        decisive = [
+            (r.meta.id, r.meta.version, r.meta.kind, r.meta.column, r.type, r.kwargs, r.severity)
+            for r in self.rules
+        ]
+        text = json.dumps(decisive, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,15 @@ from loaders.audit.chain import (
     lock,
 )
 from loaders.audit.chain_walk import Finding
+from loaders.audit.digest import Digest, rows_digest
 from loaders.audit.records import (
     BATCH_EVENT,
     BUILD_EVENT,
     PURGE_EVENT,
+    READMISSION_EVENT,
     RECEIPT_EVENT,
     RELEASE_EVENT,
+    RESTORE_EVENT,
     VOUCHED_ROWS,
     insert_receipt,
     insert_vouched,
@@ -29,9 +32,12 @@ __all__ = [
     "GENESIS",
     "PUBLISH_LOCK_KEY",
     "PURGE_EVENT",
+    "READMISSION_EVENT",
     "RECEIPT_EVENT",
     "RELEASE_EVENT",
+    "RESTORE_EVENT",
     "VOUCHED_ROWS",
+    "Digest",
     "Finding",
     "Verification",
     "append",
@@ -42,5 +48,6 @@ __all__ = [
     "insert_vouched",
     "lock",
     "record_batch_result",
+    "rows_digest",
     "verify",
 ]

@@ -12,9 +12,10 @@ from typing import Any
 
 from loaders.audit.chain import GENESIS, Event
 from loaders.audit.compare import parse
-from loaders.audit.records import PURGE_EVENT, VOUCHED_ROWS
+from loaders.audit.records import PURGE_EVENT, RESTORE_EVENT, VOUCHED_ROWS
 from loaders.audit.scratch import Scratch
 
+RULE_RESULTS = "audit.rule_result"
 FIELDS = {"seq", "at", "kind", "payload", "prev_hash", "hash"}
 
 
@@ -37,7 +38,7 @@ class ChainWalk:
     def __init__(self, scratch: Scratch) -> None:
         self.count, self.head = 0, GENESIS
         self._scratch = scratch
-        self._kinds = {*VOUCHED_ROWS, PURGE_EVENT}
+        self._kinds = {*VOUCHED_ROWS, PURGE_EVENT, RESTORE_EVENT}
 
     def findings(self, rows: Iterator[str]) -> Iterator[Finding]:
         """Every event that is not as it was recorded, named by seq, kind and what differs.
@@ -104,6 +105,16 @@ class ChainWalk:
             self._kinds.add(event.kind)
         if event.kind == PURGE_EVENT and not is_broken:
             self._scratch.add_purged(str(event.payload.get("batch_id")))
+        if event.kind == RESTORE_EVENT:
+            self._scratch.drop_purged(str(event.payload.get("batch_id")))
+        if "rule_results_sha256" in event.payload:  # the release gate; intake's are in its row
+            of = event.payload
+            self._scratch.expect_digest(
+                RULE_RESULTS,
+                f"{of.get('candidate_id')} {of.get('gate_run')}",
+                event.seq,
+                str(of["rule_results_sha256"]),
+            )
         if event.kind in VOUCHED_ROWS:
             schema, table, key_column = VOUCHED_ROWS[event.kind]
             row = event.payload.get("row")

@@ -15,13 +15,16 @@ RECEIPT_EVENT = "receipt.recorded"
 BATCH_EVENT = "batch.result"
 BUILD_EVENT = "build.computed"
 RELEASE_EVENT = "release.published"
+READMISSION_EVENT = "rows.readmitted"
 PURGE_EVENT = "landing.purged"
+RESTORE_EVENT = "landing.restored"
 # Tables whose rows are repeated, whole, in the event that was appended with them.
 VOUCHED_ROWS = {
     RECEIPT_EVENT: ("audit", "receipt", "batch_id"),
     BATCH_EVENT: ("audit", "batch_result", "id"),
     BUILD_EVENT: ("audit", "kpi_build", "id"),
     RELEASE_EVENT: ("publication", "release", "release_seq"),
+    READMISSION_EVENT: ("audit", "readmission", "id"),
 }
 
 

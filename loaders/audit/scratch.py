@@ -20,6 +20,8 @@ create table digest (
     "table" text, subject text, seq integer, sha256 text, is_seen integer default 0,
     primary key ("table", subject)
 ) without rowid;
+create table judged (batch_id text primary key, subject text, is_held integer) without rowid;
+create table loaded (batch_id text primary key) without rowid;
 create table purged (batch_id text primary key) without rowid;
 create table file (path text primary key) without rowid;
 """
@@ -107,6 +109,18 @@ class Scratch:
             (table, subject, seq, sha256),
         )
 
+    def drop_digest(self, table: str, subject: str) -> None:
+        """Forget the hash of a set whose rows were replaced, as they may be."""
+        self._database.execute(
+            'delete from digest where "table" = ? and subject = ?', (table, subject)
+        )
+
+    def excuse_digest(self, table: str, subject: str) -> None:
+        """Note that the rows of a set need not be there any more."""
+        self._database.execute(
+            'update digest set is_seen = 1 where "table" = ? and subject = ?', (table, subject)
+        )
+
     def digest_of(self, table: str, subject: str) -> tuple[int, str] | None:
         """Seq of the event that holds the hash of a set of rows, and the hash; notes the set."""
         row = self._one(
@@ -126,9 +140,32 @@ class Scratch:
             )
         )
 
+    def see_load(self, batch_id: str) -> tuple[str, bool] | None:
+        """Remember that a batch was loaded; its judgement until then and whether it was a hold."""
+        self._database.execute("insert or ignore into loaded values (?)", (batch_id,))
+        row = self._one(
+            "delete from judged where batch_id = ? returning subject, is_held", batch_id
+        )
+        return (str(row[0]), bool(row[1])) if row else None
+
+    def is_loaded(self, batch_id: str) -> bool:
+        return self._one("select 1 from loaded where batch_id = ?", batch_id) is not None
+
+    def see_judgement(self, batch_id: str, subject: str, is_held: bool) -> str | None:
+        """Remember the judgement of what was loaded; the one that it replaces, if there is any."""
+        earlier = self._one("select subject from judged where batch_id = ?", batch_id)
+        self._database.execute(
+            "insert or replace into judged values (?, ?, ?)", (batch_id, subject, is_held)
+        )
+        return str(earlier[0]) if earlier else None
+
     def add_purged(self, batch_id: str) -> None:
         """Remember that retention deleted the files of a batch."""
         self._database.execute("insert or ignore into purged values (?)", (batch_id,))
+
+    def drop_purged(self, batch_id: str) -> None:
+        """Forget that: the files were delivered again."""
+        self._database.execute("delete from purged where batch_id = ?", (batch_id,))
 
     def is_purged(self, batch_id: str) -> bool:
         return self._one("select 1 from purged where batch_id = ?", batch_id) is not None

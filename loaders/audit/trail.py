@@ -18,14 +18,86 @@ from loaders.audit.chain_walk import Finding
 from loaders.audit.records import RELEASE_EVENT, VOUCHED_ROWS
 
 EVENTS, RECEIPTS, RELEASES = "audit.event", "audit.receipt", "publication.release"
-RULE_RESULTS, QUARANTINE = "audit.rule_result", "quarantine.row"
+BATCH_RESULTS, READMISSIONS = "audit.batch_result", "audit.readmission"
+RULE_RESULTS, READMITTED, QUARANTINE = (
+    "audit.rule_result",
+    "audit.readmitted_row",
+    "quarantine.judged_row",
+)
 VOUCHED_TABLES = {
     f"{schema}.{table}": (kind, key) for kind, (schema, table, key) in VOUCHED_ROWS.items()
 }
+#: Sets of rows with one hash for each set in the chain. Their lines name the set, and hold the row
+#: as it was hashed: `{"set": "…", "row": …}`.
+SETS = {
+    RULE_RESULTS: """
+        select
+            t.subject_id || ' ' || coalesce(t.gate_run::text, '-') as subject,
+            to_jsonb(t)::text as content,
+            row_number() over (order by t.subject_id collate "C", t.gate_run, t.id) as place
+        from audit.rule_result as t
+        where {all} or not exists (
+            select from audit.event as e
+            where e.seq > {last} and t.gate_run::text in (
+                e.payload ->> 'gate_run', e.payload #>> '{{row,details,gate_run}}'
+            )
+        )
+    """,
+    READMITTED: """
+        select
+            t.gate_run || ' ' || t.from_result_id as subject,
+            to_jsonb(t)::text as content,
+            row_number() over (order by t.gate_run, t.from_result_id, t.row_number) as place
+        from audit.readmitted_row as t
+        where {all} or not exists (
+            select from audit.event as e
+            where
+                e.seq > {last} and e.kind = 'rows.readmitted'
+                and e.payload #>> '{{row,gate_run}}' = t.gate_run::text
+        )
+    """,
+    # Rows that belong to no judgement yet are shown too: their set is the batch alone.
+    QUARANTINE: """
+        with judged as (
+            select distinct on (batch_id) batch_id, id, stage
+            from audit.batch_result
+            where (stage, status) in (('load', 'loaded'), ('gate', 'accepted'), ('gate', 'held'))
+            order by batch_id, id desc
+        ),
+        refused as (
+            select r.*, judged.id as result_id
+            from quarantine.row as r
+            left join judged on r.batch_id = judged.batch_id and judged.stage = 'gate'
+            union all
+            select * from quarantine.earlier_row
+        ),
+        hashed as (
+            select
+                *,
+                (to_jsonb(refused) - array['at', 'result_id'])::text as content
+            from refused
+        )
+        select
+            t.batch_id || coalesce(' ' || t.result_id, '') as subject,
+            t.content,
+            row_number() over (
+                order by
+                    t.batch_id collate "C", t.result_id, t.row_number, t.rule_id collate "C",
+                    t.column_name collate "C", t.content collate "C"
+            ) as place
+        from hashed as t
+        where {all} or (
+            t.result_id is not null and not exists (
+                select from audit.event as e
+                where
+                    e.seq > {last} and e.kind = 'batch.result'
+                    and e.payload #>> '{{row,id}}' = t.result_id::text
+            )
+        )
+    """,
+}
 #: Every table whose rows are part of the trail; the ledgers come besides, release by release.
-TABLES = (EVENTS, *VOUCHED_TABLES, RULE_RESULTS, QUARANTINE)
-#: Columns that nothing vouches for: the time of the row, which the gate's event has as well.
-NOT_COVERED = {QUARANTINE: ("at",)}
+TABLES = (EVENTS, *VOUCHED_TABLES, *SETS)
 
 
 class Trail(Protocol):
@@ -225,7 +297,16 @@ class DatabaseTrail:
             return sql.SQL("select to_jsonb(t)::text from {} as t where {} order by t.{}").format(
                 named, later if self.last_seq else sql.SQL("true"), sql.Identifier(key)
             )
-        raise LookupError(f"{table} is no table of the trail")
+        rows = sql.SQL(SETS[table]).format(
+            all=sql.Literal(self.last_seq is None), last=sql.Literal(self.last_seq or 0)
+        )
+        return sql.SQL(
+            """
+            select '{{"set": ' || to_json(subject) || ', "row": ' || content || '}}'
+            from ({}) as t
+            order by place
+            """
+        ).format(rows)
 
 
 def open_snapshot(connection: psycopg.Connection) -> None:

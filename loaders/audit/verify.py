@@ -19,10 +19,12 @@ from loaders.audit.chain_walk import ChainWalk, Finding, parse_event
 from loaders.audit.compare import differences, parse
 from loaders.audit.landing import compare_landing
 from loaders.audit.scratch import Scratch
+from loaders.audit.sets import compare_sets, expect_sets, recorded_rows
 from loaders.audit.trail import (
     EVENTS,
     RECEIPTS,
     RELEASES,
+    SETS,
     VOUCHED_TABLES,
     DatabaseTrail,
     Trail,
@@ -70,6 +72,9 @@ class Verification:
             yield from self._chain(scratch)
             for table in VOUCHED_TABLES:
                 yield from self._vouched_rows(scratch, table)
+            expect_sets(scratch)
+            for table in SETS:
+                yield from compare_sets(self.trail.rows(table), table, scratch, self.counts)
             yield from self._releases(scratch)
             if self.landing is None:
                 self.notes.append("landed files were not compared")
@@ -198,13 +203,6 @@ class Manifest:
 
 def _hashes(schema: str, tables: Mapping[str, Any]) -> dict[str, str]:
     return {f"{schema}.{table}": str(of["sha256"]) for table, of in tables.items()}
-
-
-def recorded_rows(scratch: Scratch, table: str) -> Iterator[tuple[int, dict[str, Any], str]]:
-    """Seq, row and previous hash of the events of a table; a row that restored its event counts."""
-    for seq, event_text, row_text in scratch.recorded(table):
-        event = parse_event(event_text)
-        yield seq, parse(row_text) if row_text else event.payload["row"], event.prev_hash
 
 
 def _compare(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import psycopg
 
 from loaders import audit
@@ -9,7 +11,7 @@ from loaders.log import get_logger, log_context
 from loaders.periods import end_of
 from loaders.postgres.database import Role, connect, url
 from loaders.quality import get_suite, run_suite, suite_files
-from loaders.stages.gate.results import write_rule_results
+from loaders.stages.gate.results import rule_results_digest, write_rule_results
 from loaders.stages.records import GateResult
 
 RELEASE_PASSED = "gate.release.passed"
@@ -44,11 +46,20 @@ def gate_release(candidate_id: str, run_id: str = "manual") -> GateResult:
         ]
         failed = sum(outcome.result != "pass" for outcome in outcomes)
         reason = "; ".join(reasons) or None
+        gate_run = uuid4()
         with connect(Role.PUBLISHER) as connection:
             for suite, found in judged:
                 write_rule_results(
-                    connection, "candidate", candidate_id, suite, found, run_id, period=period
+                    connection,
+                    "candidate",
+                    candidate_id,
+                    suite,
+                    found,
+                    run_id,
+                    gate_run,
+                    period=period,
                 )
+            results = rule_results_digest(connection, candidate_id, gate_run)
             audit.append(
                 connection,
                 RELEASE_HELD if reasons else RELEASE_PASSED,
@@ -57,6 +68,8 @@ def gate_release(candidate_id: str, run_id: str = "manual") -> GateResult:
                     "period": period,
                     "rules_run": len(outcomes),
                     "rules_failed": failed,
+                    "gate_run": gate_run,
+                    "rule_results_sha256": results.sha256,
                     "reason": reason,
                 },
             )
