@@ -116,7 +116,7 @@ class AuditPage:
         is_whole = None
         if row["status"] == "accepted" and None not in counts:
             is_whole = counts[0] == counts[1] + counts[2]
-        serving = row["serving_batch_id"]
+        is_served = row["status"] != "accepted" and row["serving_batch_id"] is not None
         return {
             "source": row["source"],
             "dataset": row["dataset"],
@@ -138,7 +138,9 @@ class AuditPage:
             "rules_run": words.number(row["rules_run"]),
             "rules_failed": words.number(row["rules_failed"]),
             "reason": row["reason"],
-            "serving": serving if serving and serving != row["batch_id"] else None,
+            "serving": row["serving_batch_id"] if is_served else None,
+            "serving_period": words.period(row["serving_period"]) if is_served else None,
+            "serving_age": row["serving_age_days"],
         }
 
     def not_taken(self, batches: Iterable[Block]) -> list[Block]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -127,15 +128,17 @@ def released(warehouse: Warehouse) -> ReleaseView:
     with connect(Role.PUBLISHER) as connection, pytest.raises(NoReleaseError, match="no release"):
         read_release(connection)
     with connect(Role.LOADER) as connection:
-        for result, rule_id in (
-            ("fail", "staff.once"),
-            ("pass", "staff.once"),
-            ("pass", "staff.b"),
+        earlier, last = uuid4(), uuid4()
+        for result, rule_id, gate_run in (
+            ("fail", "staff.left_the_suite", earlier),
+            ("fail", "staff.once", earlier),
+            ("pass", "staff.once", last),
+            ("pass", "staff.b", last),
         ):
             insert(
                 connection,
                 sql.Identifier("audit", "rule_result"),
-                rule(rule_id, result) | {"kind": "row"},
+                rule(rule_id, result) | {"kind": "row", "gate_run": gate_run},
             )
         audit.insert_receipt(
             connection,
@@ -221,7 +224,7 @@ def test_batches_come_with_reason_rules_and_quarantine(released: ReleaseView) ->
     reasons = {row["dataset"]: row["reason"] for row in released.batches}
     assert reasons["facilities"] == "too many rows" and reasons["staff"] is None
     assert {row["rule_id"]: row["result"] for row in released.rules} == {
-        "staff.once": "pass",  # its last run
+        "staff.once": "pass",
         "staff.b": "pass",
     }
     (line,) = released.quarantine
