@@ -47,7 +47,7 @@ class ExportTrail:
         stated_head: the head of the chain that its index names.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | IO[bytes]) -> None:
         """
         Raises:
             ArchiveError: no ZIP file, no index, an unknown format, or an archive made to harm:

@@ -5,6 +5,7 @@ It goes on from the hash that is stored, so that one broken event does not hide 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,6 +17,8 @@ from loaders.audit.records import PURGE_EVENT, RESTORE_EVENT, VOUCHED_ROWS
 from loaders.audit.scratch import Scratch
 
 RULE_RESULTS = "audit.rule_result"
+# Stricter than the reader of times, to which other spellings of a moment are the same.
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?\+00:00")
 FIELDS = {"seq", "at", "kind", "payload", "prev_hash", "hash"}
 
 
@@ -67,7 +70,8 @@ class ChainWalk:
             restored = self._restored(event, link) if is_broken else None
             if restored is not None:
                 field, original = restored
-                yield _changed(event, f"its {field} was {getattr(original, field)}")
+                how = f"its {field} is {getattr(event, field)}, it was {getattr(original, field)}"
+                yield _changed(original, how)
                 yield from self._remember(original, text, is_broken=False)
                 if field == "seq":
                     continue  # it stands where it does not belong
@@ -139,9 +143,9 @@ def parse_event(text: str) -> Event:
     unknown = row.keys() - FIELDS
     if unknown:
         raise ValueError(f"fields that no hash covers: {sorted(unknown)}")
+    if not TIME.fullmatch(row["at"]):
+        raise ValueError("its time is not as PostgreSQL shows it in UTC")
     at = datetime.fromisoformat(row["at"])
-    if at.tzinfo is None:
-        raise ValueError("its time has no zone")
     texts = (row["kind"], row["prev_hash"], row["hash"])
     if type(row["seq"]) is not int or not all(type(text) is str for text in texts):
         raise TypeError("a field is of another type")
