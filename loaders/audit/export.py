@@ -47,10 +47,9 @@ def _export(trail: DatabaseTrail, file: IO[bytes]) -> dict[str, Any]:
         for table in TABLES:
             name = row_member(table)
             members[name] = _write(archive, name, _lines(trail.rows(table)))
-        for ledger, release_seqs in trail.ledgers().items():
-            for release_seq in release_seqs:
-                name = ledger_member(ledger, release_seq)
-                members[name] = _write(archive, name, trail.csv(ledger, release_seq))
+        for ledger, release_seq in trail.ledger_parts():
+            name = ledger_member(ledger, release_seq)
+            members[name] = _write(archive, name, trail.csv(ledger, release_seq))
         for mart in trail.marts() or ():
             members[mart_member(mart)] = _write(archive, mart_member(mart), trail.csv(mart))
         index = {

@@ -192,6 +192,26 @@ class DatabaseTrail:
             found[name] = [seq for (seq,) in self.connection.execute(statement).fetchall()]
         return found
 
+    def ledger_parts(self) -> list[tuple[str, int]]:
+        """Each ledger and release of which it has rows, or whose manifest says that it has none."""
+        listed = self.connection.execute(
+            sql.SQL(
+                """
+                select
+                    'publication.' || jsonb_object_keys(payload #> '{{row,manifest,ledger}}'),
+                    (payload #>> '{{row,release_seq}}')::bigint
+                from audit.event
+                where
+                    kind = {} and {}
+                    and jsonb_typeof(payload #> '{{row,manifest,ledger}}') = 'object'
+                    and jsonb_typeof(payload #> '{{row,release_seq}}') = 'number'
+                """
+            ).format(sql.Literal(RELEASE_EVENT), self._up_to(sql.SQL("seq"), self.last_seq))
+        ).fetchall()
+        present = self.ledgers()
+        parts = {(name, seq) for name, seq in listed if name in present}
+        return sorted(parts | {(name, seq) for name, seqs in present.items() for seq in seqs})
+
     def marts(self) -> list[str] | None:
         """See :class:`Trail`. Only the latest release is still there as a whole."""
         readable = self.connection.execute(
@@ -235,16 +255,19 @@ class DatabaseTrail:
         """The columns that a ledger had when the release was published, as its manifest lists."""
         row = self.connection.execute(
             "select payload #> %s from audit.event"
-            " where kind = %s and (payload -> 'row' ->> 'release_seq')::bigint = %s",
+            " where kind = %s and payload #>> '{row,release_seq}' = %s",
             (
                 ["row", "manifest", "ledger", table.partition(".")[2], "columns"],
                 RELEASE_EVENT,
-                release_seq,
+                str(release_seq),
             ),
         ).fetchone()
         if row is None or row[0] is None:
             return sql.SQL("*")
-        names = [name for name, _ in row[0]]
+        try:
+            names = [str(name) for name, _ in row[0]]
+        except (TypeError, ValueError) as error:
+            raise LookupError(f"the manifest lists no columns of {table}: {error}") from error
         present = self.connection.execute(
             "select array(select attname::text from pg_attribute"
             " where attrelid = %s::regclass and attnum > 0 and not attisdropped)",
