@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from difflib import get_close_matches
+from itertools import islice
+from typing import Any
 
 import polars as pl
 
@@ -18,6 +20,7 @@ from loaders.readers.base import (
 )
 
 BATCH_ROWS = 50_000
+HELD_ROWS = 100
 #: Tables of a statistics office, which are read whole.
 MAX_HELD_BYTES = 64 * 1024**2
 VALUE_HEADER = "value"
@@ -33,9 +36,23 @@ def batches(headers: Sequence[str], items: Iterable[Item], limits: Limits) -> It
     Raises:
         ReaderError: more rows than ``limits.max_rows``.
     """
-    rows: list[tuple[int, str, Sequence[str | None]]] = []
-    broken: list[BrokenRow] = []
-    for count, item in enumerate(items, start=1):
+    items, done = iter(items), 0
+    while True:
+        broken: list[BrokenRow] = []
+        part = islice(items, BATCH_ROWS)
+        columns = by_column(_unbroken(part, broken, done, limits))
+        height = len(columns[0]) if columns else 0
+        if not height and not broken:
+            return
+        yield TextBatch(_frame(headers, columns), tuple(broken))
+        done += height + len(broken)
+
+
+def _unbroken(
+    items: Iterator[Item], broken: list[BrokenRow], done: int, limits: Limits
+) -> Iterator[list[Any]]:
+    """Rows as [number, sheet, *cells]; those that could not be read go to ``broken``."""
+    for count, item in enumerate(items, start=done + 1):
         if count > limits.max_rows:
             raise ReaderError(
                 f"more than {limits.max_rows} rows; ask for the file in parts, or raise max_rows "
@@ -44,28 +61,30 @@ def batches(headers: Sequence[str], items: Iterable[Item], limits: Limits) -> It
         if isinstance(item, BrokenRow):
             broken.append(item)
         else:
-            rows.append(item)
-        if len(rows) + len(broken) == BATCH_ROWS:
-            yield TextBatch(frame_of(headers, rows), tuple(broken))
-            rows, broken = [], []
-    if rows or broken:
-        yield TextBatch(frame_of(headers, rows), tuple(broken))
+            yield [item[0], item[1], *item[2]]
 
 
-def frame_of(
-    headers: Sequence[str], rows: Sequence[tuple[int, str, Sequence[str | None]]]
-) -> pl.DataFrame:
+def by_column(rows: Iterator[Sequence[Any]]) -> list[list[Any]]:
+    """The cells by column, none where there are no rows.
+
+    Few rows are held at a time: of many the garbage collector looks at each again and again.
+    """
+    columns: list[list[Any]] = []
+    while part := list(islice(rows, HELD_ROWS)):
+        columns = columns or [[] for _ in part[0]]
+        for column, cells in zip(columns, zip(*part, strict=True), strict=True):
+            column += cells
+    return columns
+
+
+def _frame(headers: Sequence[str], columns: list[list[Any]]) -> pl.DataFrame:
     """Numbered rows as a frame of trimmed text, empty cells null."""
-    if not rows:
-        schema = {header: pl.String for header in headers}
-        return pl.DataFrame(schema=schema | {ROW_NUMBER: pl.Int64, SHEET: pl.String})
-    numbers, sheets, cells = zip(*rows, strict=True)
-    columns = zip(*cells, strict=True)
+    numbers, sheets, *cells = columns or [[] for _ in (ROW_NUMBER, SHEET, *headers)]
     return pl.DataFrame(
         [
             *(
                 trimmed(pl.Series(header, column, dtype=pl.String))
-                for header, column in zip(headers, columns, strict=True)
+                for header, column in zip(headers, cells, strict=True)
             ),
             pl.Series(ROW_NUMBER, numbers, dtype=pl.Int64),
             pl.Series(SHEET, sheets, dtype=pl.String),

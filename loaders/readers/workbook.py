@@ -31,6 +31,7 @@ from loaders.readers.base import (
     trimmed,
 )
 from loaders.readers.encodings import codec_name, from_font, nfc
+from loaders.readers.rows import by_column
 from loaders.readers.workbook_file import Workbook, open_workbook
 
 BATCH_ROWS = 50_000
@@ -41,6 +42,8 @@ COLUMN_NUMBER = re.compile(r"^\(\s*[0-9A-Za-zĐđ]{1,3}\s*(=[^)]*)?\)(\s*=.*)?$"
 LINE_BREAK = r"[ \t\u00a0]*[\r\n]\s*"
 #: From here on Excel has lost digits: the number is no code any more.
 EXACT = 2**53
+#: Python writes a smaller number with an exponent.
+SMALL = 1e-4
 
 
 class UnitRow(BaseModel):
@@ -216,6 +219,11 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
+def _filled(row: list[Any]) -> Iterator[str]:
+    """The texts of the filled cells."""
+    return filter(None, map(_text, row))
+
+
 def _begin(book: Workbook, name: str, layout: Layout) -> Sheet:
     """Read a sheet up to its first row of data."""
     content = book.sheet(name)
@@ -305,9 +313,9 @@ def _batches(
                 "corrected file"
             )
         records = _records(sheet, layout, table, is_only=len(book.sheets) == 1)
-        while rows := list(islice(records, BATCH_ROWS)):
-            yield TextBatch(_frame(rows, sheet, layout, done + 1))
-            done += len(rows)
+        while columns := by_column(islice(records, BATCH_ROWS)):
+            yield TextBatch(_frame(columns, sheet, layout, done + 1))
+            done += len(columns[0])
             if done > limits.max_rows:
                 raise ReaderError(
                     f"more than {limits.max_rows:,} rows; ask for the list in parts, or raise "
@@ -315,16 +323,13 @@ def _batches(
                 )
 
 
-def _records(
-    sheet: Sheet, layout: Layout, table: Table, *, is_only: bool
-) -> Iterator[tuple[list[Any], tuple[str | None, ...]]]:
-    """Rows of data, each with the units above it; the others are set aside."""
+def _records(sheet: Sheet, layout: Layout, table: Table, *, is_only: bool) -> Iterator[list[Any]]:
+    """Rows of data, each followed by the units above it; the others are set aside."""
     units: list[str | None] = [None] * len(layout.units)
     number, stated, has_footer = 0, None, False
     labelled = layout.subtotal is not None or bool(units)
     for row in sheet.rows:
-        filled = (text for cell in row if (text := _text(cell)) is not None)
-        label = next(filled, None)
+        label = _text(row[0]) or next(_filled(row), None)
         if label is None:
             continue
         if has_footer:
@@ -336,13 +341,13 @@ def _records(
             total = re.search(r"\d[\d.]*", label)
             stated = int(total[0].replace(".", "")) if total else None
             continue
-        if number == 0 and COLUMN_NUMBER.match(label) and all(map(COLUMN_NUMBER.match, filled)):
+        if number == 0 and all(map(COLUMN_NUMBER.match, _filled(row))):
             table.set_aside["number row"] += 1
             continue
         if labelled:
-            second = next(filled, None)
-            texts = [_folded(label), _folded(f"{label} {second or ''}")]
-            is_name = next(filled, None) is None
+            beginning = list(islice(_filled(row), 3))
+            texts = [_folded(label), _folded(" ".join(beginning[:2]))]
+            is_name = len(beginning) < 3
             is_subtotal = bool(layout.subtotal and any(map(layout.subtotal.match, texts)))
             if _enter(layout.units, units, texts if is_name or is_subtotal else []):
                 table.set_aside["subtotal" if is_subtotal else "unit row"] += 1
@@ -351,7 +356,7 @@ def _records(
                 table.set_aside["subtotal"] += 1
                 continue
         number += 1
-        yield row, tuple(units)
+        yield row + units if units else row
     if layout.footer and not has_footer:
         raise ReaderError(
             f"the list in sheet {sheet.name!r} ends after {number} rows without its footer "
@@ -377,29 +382,47 @@ def _enter(rules: Sequence[UnitRow], units: list[str | None], texts: Sequence[st
     return False
 
 
-def _frame(
-    rows: list[tuple[list[Any], tuple[str | None, ...]]], sheet: Sheet, layout: Layout, first: int
-) -> pl.DataFrame:
-    cells = list(zip(*(row for row, _ in rows), strict=True))
-    empty = [None] * len(rows)
+def _frame(cells: list[list[Any]], sheet: Sheet, layout: Layout, first: int) -> pl.DataFrame:
+    height, width = len(cells[0]), len(cells) - len(layout.units)
     columns = [
-        _column(header, cells[i] if i < len(cells) else empty)
+        _column(header, cells[i] if i < width else [None] * height)
         for i, header in enumerate(sheet.headers)
         if header and header != SERIAL_HEADER
     ]
-    for level, unit in enumerate(layout.units):
-        columns.append(_column(unit.header, [units[level] for _, units in rows]))
+    for unit, texts in zip(layout.units, cells[width:], strict=True):
+        columns.append(_column(unit.header, texts))
     return pl.DataFrame(columns).with_columns(
-        pl.Series(ROW_NUMBER, range(first, first + len(rows)), dtype=pl.Int64),
+        pl.Series(ROW_NUMBER, range(first, first + height), dtype=pl.Int64),
         pl.lit(sheet.name).alias(SHEET),
     )
 
 
 def _column(header: str, values: Sequence[Any]) -> pl.Series:
-    """A column as text; one of strings alone is handed over whole."""
-    if set(map(type, values)) - {str, type(None)}:
-        values = [_text(value) for value in values]
+    """A column as text; its strings and its numbers are handed over whole."""
+    kinds = set(map(type, values))
+    if kinds == {float}:
+        return _numbers(values).alias(header)
+    numbers = None
+    if kinds - {str, type(None)}:
+        if float in kinds:
+            numbers = _numbers([cell if type(cell) is float else None for cell in values])
+        values = [None if type(cell) is float else _text(cell) for cell in values]
     column = pl.Series(header, values, dtype=pl.String)
     if column.str.contains("[\r\n]").any():
         column = column.str.strip_chars().str.replace_all(LINE_BREAK, " ")
-    return nfc(trimmed(column))
+    column = nfc(trimmed(column))
+    return column if numbers is None else column.zip_with(column.is_not_null(), numbers)
+
+
+def _numbers(values: Sequence[float | None]) -> pl.Series:
+    """What ``_text`` makes of each of these numbers."""
+    numbers = pl.Series(values, dtype=pl.Float64)
+    whole, size = numbers.cast(pl.Int64, strict=False), numbers.abs()
+    is_whole = ((whole == numbers) & (size < EXACT)).fill_null(value=False)
+    texts = whole.cast(pl.String)
+    if is_whole.all():
+        return texts
+    texts = texts.zip_with(is_whole, numbers.cast(pl.String))
+    # Both write the fewest digits that tell a number from all others, but exponents differently.
+    others = (~is_whole & ~((size > SMALL) & (size < EXACT))).arg_true()
+    return texts.scatter(others, [_text(number) for number in numbers.gather(others)])

@@ -10,7 +10,6 @@ text where there are any. Links to other workbooks are never followed, formulas 
 from __future__ import annotations
 
 import io
-import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -24,38 +23,12 @@ from python_calamine import CalamineSheet, CalamineWorkbook, PasswordError
 
 from loaders.readers.base import Limits, ReaderError
 from loaders.readers.unpack import check_entries, check_size, open_zip, said_by
+from loaders.readers.workbook_extent import CELL_BYTES, ERROR_TYPE, Extent, Strings
 from loaders.readers.xls import CFB_MAGIC, encrypted, inspect_xls
 
 BLOCK_BYTES = 1024 * 1024
 #: Excel takes 32,767 characters in a cell; a text beyond this is no cell.
 MAX_TEXT_BYTES = 4 * 1024 * 1024
-#: What one place of the grid takes while a sheet is parsed, measured (see docs/readers.md).
-CELL_BYTES = 64
-#: What the tags around a cell take at least in the XML; the rest of a part is text.
-TAG_BYTES = 30
-ROWS, COLUMNS = 1_048_576, 16_384
-#: A filled and an empty cell as nearly every program writes them.
-PLAIN_CELL = re.compile(rb'<c r="([A-Z]+)(\d+)"(?: [a-qs-z]+="\w*")*>')
-PLAIN_EMPTY = re.compile(rb'<c r="[A-Z]+\d+"(?: [a-qs-z]+="\w*")* ?/>')
-#: The same and rows in any form that XML allows: how they begin, and whole.
-ANY_START = re.compile(rb"<(?:[^\s<>/:]+:)?(?:c|row)[\s/>]")
-ANY_CELL = re.compile(
-    rb"<(?:[^\s<>/:]+:)?(c|row)"
-    rb"""((?:\s+[^\s=<>"'/]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*)\s*(/?)>"""
-)
-REFERENCE = re.compile(rb"""\sr\s*=\s*["']([^"']*)["']""")
-PLACE = re.compile(rb"([A-Za-z]*)(\d+)")
-SHARED = re.compile(rb"""\st\s*=\s*["']s["']""")
-SHARED_INDEX = re.compile(rb"""\st=["']s["'][^<>]*>\s*<(?:[\w.-]+:)?v>(\d+)<""")
-STRING_ITEM = re.compile(rb"<(?:[\w.-]+:)?si[\s/>]")
-ERROR_TYPE = re.compile(rb"""(<(?:[\w.-]+:)?c\s(?:[^<>]*\s)?t\s*=\s*)(?:"e"|'e')""")
-#: A formula without a stored value; that of an empty text is ``t="str"``.
-UNCOMPUTED = re.compile(
-    rb'<c\b(?![^<>]*t="str")(?:\sr="([A-Z]+\d+)")?[^<>]*>\s*<f[^<>]*(?:/>|>[^<]*</f>)'
-    rb"\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>"
-)
-#: A cell may be cut by the end of a block.
-CELL_LENGTH = 10_000
 NAMES = ("xl/workbook.xml", "xl/_rels/workbook.xml.rels")
 
 Select = Callable[[Sequence[str]], list[str]]
@@ -166,8 +139,8 @@ def _open_xlsx(path: Path, limits: Limits, select: Select) -> Workbook:
         entries = {entry.filename: entry for entry in check_entries(archive, limits)}
         parts = _sheet_parts(archive, entries, limits)
         wanted = select(list(parts))
-        extents = {parts[name]: _Extent(limits) for name in wanted}
-        total, strings = 0, _Strings()
+        extents = {parts[name]: Extent(limits) for name in wanted}
+        total, strings = 0, Strings()
         for name, entry in entries.items():
             extent = extents.get(name)
             is_strings = name.lower() == "xl/sharedstrings.xml"
@@ -255,132 +228,6 @@ def _without_dtd(block: bytes, entry: zipfile.ZipInfo) -> bytes:
             "ask what was sent"
         )
     return block
-
-
-class _Extent:
-    """Measures the grid that a sheet needs, from the cells that it really has."""
-
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
-        self.rows = self.columns = self.filled = self.size = self.shared = 0
-        self.has_errors = False
-        self._row = self._column = 0
-        self._before = b""
-
-    @property
-    def memory(self) -> int:
-        return self.rows * self.columns * CELL_BYTES
-
-    @property
-    def text_bytes(self) -> int:
-        return max(self.size - self.filled * TAG_BYTES, 0)
-
-    def add(self, block: bytes) -> None:
-        self.size += len(block)
-        if not self.has_errors and (b'"e"' in block or b"'e'" in block):
-            self.has_errors = ERROR_TYPE.search(block) is not None
-        self._refuse_uncomputed(block)
-        cells, found = PLAIN_CELL.findall(block), block.count(b"<c")
-        is_plain = b":c" not in block and b"<row>" not in block
-        if not is_plain or (
-            len(cells) != found and len(cells) + len(PLAIN_EMPTY.findall(block)) != found
-        ):
-            self._add_any(block)
-        elif cells:
-            columns, rows = set(), set()
-            for column, row in cells:
-                columns.add(column)
-                rows.add(row)
-            self.filled += len(cells)
-            self.shared += block.count(b' t="s"')
-            self._grow(max(map(int, rows)), max(map(_column, columns)))
-            self._row, self._column = int(cells[-1][1]), _column(cells[-1][0])
-
-    def _refuse_uncomputed(self, block: bytes) -> None:
-        joined = self._before + block
-        if b"<f" in joined and (found := UNCOMPUTED.search(joined)):
-            raise ReaderError(
-                f"cell {(found[1] or b'(unnamed)').decode()} holds a formula that was never "
-                "computed: it would be read as empty; ask for the workbook opened and saved by a "
-                "spreadsheet program, or with values in place of formulas"
-            )
-        self._before = joined[-CELL_LENGTH:]
-
-    def _add_any(self, block: bytes) -> None:
-        """Cells and rows without a reference follow the one before them."""
-        tags = ANY_CELL.findall(block)
-        is_clear = len(tags) == len(ANY_START.findall(block))
-        for kind, attributes, is_empty in tags:
-            references = REFERENCE.findall(attributes)
-            place = PLACE.fullmatch(references[0]) if references else None
-            is_clear = is_clear and len(references) == (place is not None)
-            if not is_clear:
-                break
-            if kind == b"row":
-                self._row, self._column = int(place[2]) if place else self._row + 1, 0
-                continue
-            self._column += 1
-            if place:
-                self._row, self._column = int(place[2]), _column(place[1].upper())
-            if not is_empty:
-                self.filled += 1
-                self.shared += SHARED.search(attributes) is not None
-                self._grow(self._row, self._column)
-        if not is_clear:
-            raise ReaderError("a cell of the sheet is no XML: damaged; ask for the file again")
-
-    def _grow(self, row: int, column: int) -> None:
-        self.rows, self.columns = max(self.rows, row), max(self.columns, column)
-        if self.rows > ROWS or self.columns > COLUMNS:
-            raise ReaderError(
-                f"a cell stands in row {self.rows:,}, column {self.columns:,}, where no sheet has "
-                "one: damaged; ask for the file again"
-            )
-        if self.columns > self.limits.max_columns:
-            raise ReaderError(
-                f"a cell stands in column {self.columns:,}, at most {self.limits.max_columns:,} "
-                "columns are read; ask for the list without what stands beside it, or raise "
-                "limits.max_columns in the contract"
-            )
-
-
-def _column(letters: bytes) -> int:
-    """1-based number of a column; beyond four letters there is none, so none is counted out."""
-    number = 0
-    for letter in letters[:5]:
-        number = number * 26 + letter - 64
-    return number
-
-
-class _Strings:
-    """Lengths of the shared strings: one long string in many cells is copied into each."""
-
-    def __init__(self) -> None:
-        self.size = self.longest = 0
-        self._starts: list[int] = []
-
-    def add(self, block: bytes) -> None:
-        starts = [self.size + found.start() for found in STRING_ITEM.finditer(block)]
-        self.size += len(block)
-        before = self._starts[-1:] + starts
-        self._starts += starts
-        for first, second in zip(before, [*before[1:], self.size], strict=True):
-            self.longest = max(self.longest, second - first)
-
-    def used(self, sheet: Iterator[bytes], cells: int) -> int:
-        """Bytes of text that ``cells`` string cells of a sheet hold together, at most."""
-        ends = [*self._starts[1:], self.size]
-        lengths = [end - start for start, end in zip(self._starts, ends, strict=True)]
-        total, rest = 0, b""
-        for block in sheet:
-            # A value stands behind its tag, so a block may end between the two.
-            block, end = rest + block, 0
-            for found in SHARED_INDEX.finditer(block):
-                index, end = int(found[1]), found.end()
-                cells -= 1
-                total += lengths[index] if index < len(lengths) else 0
-            rest = block[end:][-4096:]
-        return total + max(cells, 0) * self.longest
 
 
 def _without_errors(

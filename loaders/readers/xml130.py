@@ -45,6 +45,7 @@ STRUCTURE = {
     "CHUKYDONVI",
 }
 SIGNATURE = "CHUKYDONVI"
+PLAIN_STRUCTURE = STRUCTURE - {SIGNATURE}
 
 
 class _Broken(ValueError):
@@ -113,7 +114,7 @@ class _Reading:
         self, path: Path, limits: Limits, table: str, fields: list[str], allowed: frozenset[str]
     ) -> None:
         self._path, self._limits, self._table = path, limits, table
-        self._fields, self._allowed = fields, allowed
+        self._fields, self._wanted, self._allowed = fields, frozenset(fields), allowed
         self._budget = Budget(limits, path.stat().st_size)
 
     def rows(self, stated_rows: list[int]) -> Iterator[Item]:
@@ -132,7 +133,7 @@ class _Reading:
                 for cells in records:
                     number += 1
                     cells.update(head)
-                    yield number, sheet, [cells.get(field) for field in self._fields]
+                    yield number, sheet, list(map(cells.get, self._fields))
             stated += envelope.stated
         if self._table == SUMMARY:
             stated_rows.append(stated)
@@ -165,7 +166,7 @@ class _Reading:
             yield "", "the XML file", stream
 
     def _records(self, contents: list[str], what: str, position: int) -> list[dict[str, Any]]:
-        """The records of one table of one visit, as field → text."""
+        """The records of one table of one visit: the texts of the fields that are asked for."""
         if not contents:
             if self._table == SUMMARY:
                 raise _Broken("hồ sơ không có bảng XML1", "the visit has no table XML1")
@@ -175,21 +176,23 @@ class _Reading:
                 f"hồ sơ có nhiều bảng {self._table}", f"{self._table} stands twice in the visit"
             )
         root = self._inner(contents[0])
-        found = []
-        for record in _record_elements(root):
-            cells = {field.tag: field.text for field in record}
-            if len(cells) != len(record):
+        found, wanted = [], self._wanted
+        for record in _records_of(root):
+            tags = [field.tag for field in record]
+            if len(set(tags)) != len(tags):
                 raise _Broken(
                     f"bảng {self._table} có trường bị lặp", f"a field stands twice in {self._table}"
                 )
-            if not cells.keys() <= self._allowed:
-                unknown = sorted(cells.keys() - self._allowed)
+            if not self._allowed.issuperset(tags):
+                unknown = sorted(set(tags) - self._allowed)
                 raise ReaderError(
                     f"{what}, visit {position}: {self._table} has elements that are none of its "
                     f"fields: {unknown[:10]}{hint(unknown[0], self._allowed)}; ask for a corrected "
                     "file, or add them to extra_fields in the contract"
                 )
-            found.append(cells)
+            found.append(
+                {tag: field.text for tag, field in zip(tags, record, strict=True) if tag in wanted}
+            )
         if self._table == SUMMARY and len(found) != 1:
             raise _Broken(
                 f"bảng XML1 có {len(found)} bản ghi, cần 1", f"XML1 has {len(found)} records, not 1"
@@ -231,19 +234,20 @@ def _broken_row(number: int, what: str, position: int, broken: _Broken) -> Broke
     )
 
 
-def _record_elements(root: Any) -> Iterator[Any]:
-    """Elements whose children are fields; the names of the lists around them vary by software."""
+def _records_of(root: Any) -> Iterator[list[Any]]:
+    """The fields of each record; the names of the lists around records vary by software."""
     waiting = [root]
     while waiting:
         element = waiting.pop()
-        inner = [child for child in element if len(child)]
+        children = list(element)
+        inner = list(filter(len, children))
         if not inner:
-            is_empty_list = not len(element) or (
-                len(element) == 1 and str(element[0].tag).startswith("DSACH")
+            is_empty_list = not children or (
+                len(children) == 1 and str(children[0].tag).startswith("DSACH")
             )
             if not is_empty_list:
-                yield element
-        elif len(inner) < len(element):
+                yield children
+        elif len(inner) < len(children):
             raise _Broken("trường và danh sách lẫn lộn", "fields and lists stand side by side")
         else:
             waiting.extend(reversed(inner))
@@ -255,6 +259,7 @@ class _Envelope:
     def __init__(self, stream: Readable, what: str, table: str) -> None:
         self._stream, self._what, self._table = stream, what, table
         self._head: dict[str, str] = {}
+        self._checked: dict[str, str] = {}
         self.stated = 0
 
     def head(self) -> dict[str, str]:
@@ -263,6 +268,8 @@ class _Envelope:
         Raises:
             ReaderError: one of them does not stand before the visits.
         """
+        if self._checked:
+            return self._checked
         for name in ENVELOPE_FIELDS:
             if not self._head.get(name):
                 raise ReaderError(
@@ -275,7 +282,8 @@ class _Envelope:
                 f"{self._what} states NGAYLAP {made_up[:20]!r}, which is no yyyymmdd; ask for a "
                 "corrected file"
             )
-        return {name: self._head[name] for name in ENVELOPE_FIELDS}
+        self._checked = {name: self._head[name] for name in ENVELOPE_FIELDS}
+        return self._checked
 
     def visits(self) -> Iterator[tuple[int, list[str]]]:
         """(position, base64 contents of the table: one, none, or two where there are more)."""
@@ -285,6 +293,8 @@ class _Envelope:
         for event, element in events(self._stream, self._what):
             tag = element.tag
             if event == "start":
+                if tag in PLAIN_STRUCTURE and not signed:
+                    continue
                 signed += bool(signed) or tag == SIGNATURE
                 if not signed and tag not in STRUCTURE:
                     raise ReaderError(
@@ -308,7 +318,7 @@ class _Envelope:
                 yield count, contents
                 contents = []
             elif tag in ENVELOPE_FIELDS or tag == "SOLUONGHOSO":
-                self._head[tag] = _text(element)
+                self._head[tag], self._checked = _text(element), {}
             forget(element)
         self._check_count(count)
 

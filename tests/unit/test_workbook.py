@@ -21,6 +21,7 @@ from openpyxl.styles import Font
 from loaders.readers import Limits, ReaderError, Table, workbook, workbook_file
 from loaders.readers.base import check_headers
 from loaders.readers.workbook import read_xlsx
+from loaders.readers.workbook_extent import Extent
 
 FORM: dict[str, Any] = {
     "sheet": "DanhSach",
@@ -620,3 +621,34 @@ def test_a_block_border_inside_a_cell_loses_nothing(
     for block in (7, 50, 333):
         monkeypatch.setattr(workbook_file, "BLOCK_BYTES", block)
         assert cells(read_xlsx(path, Limits(), **PLAIN)) == [["#N/A"]] * 28
+
+
+FLOATS = st.floats() | st.integers(-(2**60), 2**60).map(float) | st.decimals(-9999, 9999, places=6)
+
+
+@given(st.lists(FLOATS.map(float) | st.sampled_from([1e-4, -1e-4, 2.0**53, -0.0]) | st.none()))
+def test_the_numbers_of_a_column_are_written_as_each_alone(numbers: list[float | None]) -> None:
+    texts = [workbook._text(number) for number in numbers]
+    assert workbook._numbers(numbers).to_list() == texts
+    mixed = [*numbers, " ", True, "a\nb"]
+    assert workbook._column("A", mixed).to_list() == [*texts, None, "1", "a b"]
+
+
+TAGS = st.tuples(
+    st.sampled_from(["A", "Z", "AB", "SF"]),
+    st.integers(1, 1_048_576),
+    st.sampled_from(["", ' t="s"', ' s="3" t="s"', ' t="e"', ' cm="1"']),
+    st.sampled_from(["/>", " />", "><v>1</v></c>", "><is><t>c r</t></is></c>"]),
+)
+
+
+@given(st.lists(TAGS, min_size=1, max_size=9))
+def test_cells_measured_at_once_are_measured_as_each_alone(tags: list[tuple[Any, ...]]) -> None:
+    block = "".join(f'<c r="{column}{row}"{tail}{rest}' for column, row, tail, rest in tags)
+    at_once, alone = Extent(Limits()), Extent(Limits())
+    at_once.add(block.encode())
+    alone.add(b"<row>" + block.encode())
+    alone.size -= len(b"<row>")
+    for each in (at_once, alone):
+        each._before = b""
+    assert vars(at_once) == vars(alone)
