@@ -12,8 +12,12 @@ from loaders.audit.chain import (
 from loaders.audit.chain_walk import Finding
 from loaders.audit.digest import Digest, rows_digest
 from loaders.audit.records import (
+    APPROVAL_EVENT,
     BATCH_EVENT,
     BUILD_EVENT,
+    GATE_HELD,
+    GATE_PASSED,
+    GATE_WAITING,
     PURGE_EVENT,
     READMISSION_EVENT,
     RECEIPT_EVENT,
@@ -27,8 +31,12 @@ from loaders.audit.records import (
 from loaders.audit.verify import Verification, verify
 
 __all__ = [
+    "APPROVAL_EVENT",
     "BATCH_EVENT",
     "BUILD_EVENT",
+    "GATE_HELD",
+    "GATE_PASSED",
+    "GATE_WAITING",
     "GENESIS",
     "PUBLISH_LOCK_KEY",
     "PURGE_EVENT",

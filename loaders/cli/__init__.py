@@ -99,6 +99,25 @@ def build(period: Month, run_id: RunId = "manual") -> None:
 
 
 @app.command()
+def approve(
+    subject_id: Annotated[
+        str | None, typer.Argument(help="Candidate; without it, what waits is listed.")
+    ] = None,
+    by: Annotated[str, typer.Option(help="Full name of the person who answers for it.")] = "",
+    reason: Annotated[str, typer.Option(help="Why: at least ten characters.")] = "",
+    reject: Annotated[bool, typer.Option("--reject", help="Reject instead of approving.")] = False,
+) -> None:
+    """Answer for the warnings of a candidate, by name and with a reason, or list what waits."""
+    from loaders.cli.approve import decide, show_waiting
+
+    with plain_errors():
+        if subject_id is None:
+            show_waiting()
+        else:
+            decide(subject_id, by, reason, is_rejection=reject)
+
+
+@app.command()
 def publish(candidate_id: str, run_id: RunId = "manual") -> None:
     """Switch the marts to an approved candidate and write its report."""
     from loaders.report import write_release_report

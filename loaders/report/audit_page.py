@@ -249,16 +249,23 @@ class AuditPage:
     # --- release ------------------------------------------------------------------------------
 
     def gate_events(self) -> list[Block]:
-        return [
-            {
-                "seq": row["seq"],
-                "at": words.moment(row["at"]),
-                "text": words.text_of(words.EVENTS, row["kind"]),
-                "rules": _rules_of(row["payload"]),
-                "reason": row["payload"].get("reason"),
-            }
-            for row in self.view.gate_events
-        ]
+        """What the release gate said of the candidate, and what persons decided."""
+        lines = []
+        for row in self.view.gate_events:
+            decided = row["payload"].get("row")  # a person's decision is an audited row, whole
+            payload = decided or row["payload"]
+            text = words.text_of(words.EVENTS, decided["decision"] if decided else row["kind"])
+            lines.append(
+                {
+                    "seq": row["seq"],
+                    "at": words.moment(row["at"]),
+                    "text": text,
+                    "rules": _rules_of(payload),
+                    "reason": payload.get("reason"),
+                    "decided_by": decided["decided_by"] if decided else None,
+                }
+            )
+        return lines
 
     def manifest_tables(self) -> list[Block]:
         if self.view.release is None:

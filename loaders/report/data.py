@@ -310,6 +310,8 @@ order by source, dataset, rule_id, period
 _GATE_EVENTS = """
 select seq, at, kind, payload
 from audit.event
-where payload ->> 'candidate_id' = %(candidate)s
+where
+    payload ->> 'candidate_id' = %(candidate)s
+    or (kind = 'approval.recorded' and payload -> 'row' ->> 'subject_id' = %(candidate)s)
 order by seq
 """

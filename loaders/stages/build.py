@@ -20,6 +20,7 @@ from loaders.log import get_logger, log_context
 from loaders.periods import check_month, months_of
 from loaders.postgres.database import Role, connect, role_url
 from loaders.settings import PROJECT_ROOT, get_settings
+from loaders.stages.approve import awaited_period
 from loaders.stages.records import BuildResult
 
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
@@ -37,7 +38,7 @@ class BuildError(RuntimeError):
 
 
 def build(period: str, run_id: str = "manual") -> BuildResult:
-    """Compute the candidate of a month, or of the published one when that is later.
+    """Compute the candidate of a month, or of the one published or awaited when that is later.
 
     Only months whose accepted rows or whose code changed since they were last computed are
     recomputed. When nothing changed since the published release the result is ``unchanged``.
@@ -51,8 +52,9 @@ def build(period: str, run_id: str = "manual") -> BuildResult:
         with connect(Role.PUBLISHER) as connection:
             published_period, published = _published(connection)
             # A restated month that lies before the published one gives a new release of the
-            # published month: readers never go back in time.
-            period = max(period, published_period)
+            # published month: readers never go back in time. Nor does it take the place of a later
+            # month that waits for its approval.
+            period = max(period, published_period, awaited_period(connection))
             prints = month_fingerprints(connection, period)
             if not prints:
                 raise BuildError(

@@ -22,7 +22,16 @@ from loaders import __version__, audit
 from loaders.log import get_logger, log_context
 from loaders.periods import months_of
 from loaders.postgres.database import Role, connect
-from loaders.publication import LEDGERS, PublishError, append_differences, content, tables
+from loaders.publication import (
+    LEDGERS,
+    PublishError,
+    append_differences,
+    candidate_content,
+    content,
+    tables,
+)
+from loaders.stages.approve import admit
+from loaders.stages.decisions import approvals_of_batches
 from loaders.stages.records import PublishResult
 
 # A reader of two marts and the switch can each hold what the other waits for; the switch gives way.
@@ -31,8 +40,6 @@ from loaders.stages.records import PublishResult
 LOCK_WAITS_MS = (10, 20, 50, 100, 200, 400)
 LOCK_PATIENCE_SECONDS = 90  # longer than a BI query may run
 
-GATE_PASSED = "gate.release.passed"
-GATE_NOT_PASSED = ("gate.release.held", "gate.release.failed", "gate.release.refused")
 NOTE = "release_note"
 
 
@@ -42,7 +49,9 @@ def publish(
     *,
     after_publish: Callable[[PublishResult], str | None] | None = None,
 ) -> PublishResult:
-    """Publish the candidate that passed the release gate; a second call changes nothing.
+    """Publish the candidate that the release gate or, for its warnings, a person let through.
+
+    A second call changes nothing.
 
     Args:
         candidate_id: must be the one in `candidate.release_note`.
@@ -50,8 +59,9 @@ def publish(
         after_publish: called with the result after the commit; returns the path of the report.
 
     Raises:
-        PublishError: another candidate is there, the gate has not passed it, it is older than what
-            is published, its tables do not fit the ledger, or readers hold the marts too long.
+        PublishError: another candidate is there, the gate has not passed it as it stands and no
+            approval covers its warnings, it is older than what is published, its tables do not fit
+            the ledger, or readers hold the marts too long.
     """
     with log_context(stage="publish", run_id=run_id):
         with connect(Role.PUBLISHER) as connection:
@@ -82,13 +92,20 @@ def _publish(
 
     new = _candidate_tables(connection)
     period = _check_candidate(connection, candidate_id)
-    _check_gate(connection, candidate_id)
+    contents = candidate_content(connection)
+    approvals = admit(connection, candidate_id, contents)
     release_seq, release_id, previous = _next_release(connection, period)
 
     for table in new:
         # For the comparison below, and so that the first dashboards do not get the worst plans.
         connection.execute(sql.SQL("analyze {}").format(sql.Identifier("candidate", table)))
-    manifest = _manifest(connection, new, candidate_id, release_id, period)
+    manifest = {
+        **_manifest(connection, candidate_id, release_id, period),
+        "tables": contents,
+        "ledger": {},
+    }
+    approvals += approvals_of_batches(connection, [b["batch_id"] for b in manifest["batches"]])
+    manifest["approvals"] = [row | {"at": row["at"].isoformat()} for row in approvals]
     causes = _causes(manifest, previous)
     changes: dict[str, int] = {"new": 0, "revised": 0, "withdrawn": 0}
     for ledger in LEDGERS:
@@ -159,23 +176,6 @@ def _check_candidate(connection: psycopg.Connection, candidate_id: str) -> str:
     return period
 
 
-def _check_gate(connection: psycopg.Connection, candidate_id: str) -> None:
-    last = connection.execute(
-        """
-        select kind from audit.event
-        where kind = any(%s) and payload ->> 'candidate_id' = %s
-        order by seq desc
-        limit 1
-        """,
-        ([GATE_PASSED, *GATE_NOT_PASSED], candidate_id),
-    ).fetchone()
-    if last is None or last[0] != GATE_PASSED:
-        state = "did not pass" if last else "has not seen"
-        raise PublishError(
-            f"the release gate {state} candidate {candidate_id}: it stays a candidate"
-        )
-
-
 def _next_release(
     connection: psycopg.Connection, period: str
 ) -> tuple[int, str, dict[str, Any] | None]:
@@ -194,12 +194,9 @@ def _next_release(
 
 
 def _manifest(
-    connection: psycopg.Connection,
-    candidate_tables: list[str],
-    candidate_id: str,
-    release_id: str,
-    period: str,
+    connection: psycopg.Connection, candidate_id: str, release_id: str, period: str
 ) -> dict[str, Any]:
+    """What the release stands on: batches, contracts and code."""
     batches = connection.execute(
         """
         select
@@ -218,8 +215,6 @@ def _manifest(
         "candidate_id": candidate_id,
         "period": period,
         "code_version": __version__,
-        "tables": {name: content(connection, "candidate", name) for name in candidate_tables},
-        "ledger": {},
         "batches": accepted,
         "contracts": {
             f"{batch['source']}.{batch['dataset']}": batch["contract_hash"] for batch in accepted

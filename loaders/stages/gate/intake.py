@@ -17,6 +17,7 @@ from loaders.log import get_logger, log_context
 from loaders.periods import end_of, school_year_of, start_of
 from loaders.postgres.database import Role, connect, url
 from loaders.quality import RuleOutcome, Suite, get_suite, run_suite
+from loaders.stages.gate.hold import Hold, find_approval, find_hold
 from loaders.stages.gate.readmission import find_readmissions, record_readmissions
 from loaders.stages.gate.results import (
     quarantine_digest,
@@ -43,7 +44,7 @@ class _Judgement:
     """What the intake rules say of a batch; ``why_again``: why it was judged once more."""
 
     outcomes: list[RuleOutcome]
-    hold_reasons: list[str]
+    hold: Hold
     why_again: list[str]
 
     @property
@@ -56,8 +57,9 @@ def gate_intake(batch_id: str, run_id: str = "manual") -> GateResult:
 
     Rows that break a row rule go to quarantine, all of them. A failing dataset rule of severity
     ``critical``, a rule that did not run, or too many quarantined rows hold the batch: the last
-    good data stays. A batch whose rows are in raw is judged again when suite or contract are no
-    longer those that it was accepted by. Everything happens in one transaction.
+    good data stays, unless a person answered for what was found (`loaders/stages/approve.py`). A
+    batch whose rows are in raw is judged again when suite or contract are no longer those that it
+    was accepted by. Everything happens in one transaction.
     """
     with connect(Role.LOADER) as connection:
         batch = read_batch(connection, batch_id)
@@ -121,7 +123,7 @@ def _decide(
             _quarantine(connection, batch, outcome)
     quarantined = _quarantined(connection, batch)
     judgement = _Judgement(
-        outcomes, _hold_reasons(batch, outcomes, quarantined, staged + by_contract), why_again
+        outcomes, find_hold(batch, outcomes, quarantined, staged + by_contract), why_again
     )
     gate_run = uuid4()
     write_rule_results(
@@ -130,8 +132,10 @@ def _decide(
     rules = Rules.in_force(batch.dataset, suite)
     details = _proof(connection, batch, rules, judgement, gate_run)
     readmissions = []
-    if judgement.hold_reasons:
-        status, reason, loaded = "held", "; ".join(judgement.hold_reasons), 0
+    approval = find_approval(connection, batch, judgement.hold)
+    if judgement.hold.reason and approval is None:
+        status, reason, loaded = "held", judgement.hold.reason, 0
+        details["hold"] = judgement.hold.to_details()
         if why_again:
             reason += (
                 f"; judged again because {', '.join(why_again)}: the rows that were accepted "
@@ -140,6 +144,10 @@ def _decide(
     else:
         status = "accepted"
         reason = f"judged again because {', '.join(why_again)}" if why_again else None
+        if approval:
+            details["approval"] = approval["id"]
+            said = f"approved by {approval['decided_by']} ({approval['reason']})"
+            reason = "; ".join(filter(None, (f"{said}: {judgement.hold.reason}", reason)))
         earlier = judgements_since_acceptance(connection, batch.dataset, batch.period)
         loaded = _accept(connection, batch, rules, details)
         if loaded + quarantined != staged + by_contract:
@@ -277,27 +285,6 @@ def _quarantine(connection: psycopg.Connection, batch: Batch, outcome: RuleOutco
         raise AssertionError(
             f"rule {meta.id}: {outcome.rows_failing} rows failed, {written} went to quarantine"
         )
-
-
-def _hold_reasons(
-    batch: Batch, outcomes: Sequence[RuleOutcome], quarantined: int, read: int
-) -> list[str]:
-    reasons = []
-    for outcome in outcomes:
-        meta = outcome.rule.meta
-        if outcome.result == "error":
-            reasons.append(f"rule {meta.id} did not run: {outcome.observed}")
-        elif (outcome.result, meta.kind, outcome.rule.severity) == ("fail", "dataset", "critical"):
-            reasons.append(f"rule {meta.id}: {meta.description_en} (found {outcome.observed})")
-    limit = batch.dataset.extension.max_quarantine_share
-    if quarantined > limit * read:
-        reasons.append(
-            f"{quarantined} of {read} rows are in quarantine, more than {limit:.1%}; "
-            "see the quarantine's reasons, ask the agency for a corrected file"
-        )
-    if read and quarantined == read:
-        reasons.append("no row is left after quarantine")
-    return reasons
 
 
 def ensure_raw_tables(connection: psycopg.Connection, datasets: Sequence[Dataset]) -> None:
