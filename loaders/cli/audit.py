@@ -2,125 +2,125 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Column, Table
 
 from loaders.cli.common import console, errors, plain_errors
-from loaders.periods import TIMEZONE
 from loaders.settings import get_settings
 
-audit_app = typer.Typer(help="The audit trail.", no_args_is_help=True)
+if TYPE_CHECKING:
+    import psycopg
+
+    from loaders.audit import Verification
+
+audit_app = typer.Typer(help="Dấu vết kiểm toán / the audit trail.", no_args_is_help=True)
 
 
 @audit_app.command("verify")
 def audit_verify(
     head: Annotated[str | None, typer.Option(help="Chain head kept outside.")] = None,
-) -> None:
-    """Recompute the chain and the hashes of the landed files."""
-    from loaders import audit
-    from loaders.postgres.database import Role, connect
-
-    with plain_errors(), connect(Role.AUDITOR) as connection:
-        findings = audit.verify(connection, expected_head=head)
-        findings += audit.verify_receipts(connection, get_settings().landing)
-        latest = audit.head(connection)
-    for finding in findings:
-        errors.print(f"event {finding.seq}: {finding.what}", highlight=False, soft_wrap=True)
-    if findings:
-        raise typer.Exit(1)
-    console.print(f"the audit trail is whole; head {latest}")
-
-
-@audit_app.command("asof")
-def audit_asof(
-    moment: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="DATE",
-            help="A day (its end) or a time in Asia/Ho_Chi_Minh: 2026-01-31, '2026-01-31 14:30'.",
-        ),
+    export: Annotated[
+        Path | None, typer.Option(help="Verify this archive; no database is asked.")
     ] = None,
-    release: Annotated[
-        str | None, typer.Option(help="Instead of a date: a release, such as 2025-07.2.")
+    landing: Annotated[
+        Path | None, typer.Option(help="Store of landed files, to go with --export.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="New folder for one CSV file per mart.")] = None,
 ) -> None:
-    """What was published on that day: every mart as it was, its hash against the manifest."""
-    from loaders import publication
-    from loaders.postgres.database import Role, connect
+    """Recompute the chain and compare all that it vouches for; every difference is named."""
+    from loaders.audit import Verification
+    from loaders.audit.archive import ExportTrail
+    from loaders.audit.trail import DatabaseTrail
 
-    with plain_errors(), connect(Role.AUDITOR) as connection:
-        if (moment is None) == (release is None):
-            raise ValueError("name either a date or --release")
-        found = (
-            publication.find_release(connection, release)
-            if release
-            else publication.release_at(connection, publication.parse_moment(str(moment)))
-        )
-        published = found.published_at.astimezone(TIMEZONE).isoformat(sep=" ", timespec="seconds")
-        console.print(f"release {found.release_id}, published {published}", highlight=False)
-        lost = []
-        for mart in publication.give_back(connection, found, out):
-            console.print(
-                f"{mart.sha256}  {mart.mart}.csv  {mart.rows} rows", highlight=False, soft_wrap=True
+    with plain_errors():
+        if export is not None:
+            with ExportTrail(export) as trail:
+                _report(Verification(trail, head, landing))
+            return
+        with _snapshot() as connection:
+            store = landing or get_settings().landing
+            _report(Verification(DatabaseTrail(connection), head, store))
+
+
+@audit_app.command("export")
+def audit_export(
+    file: Annotated[Path, typer.Argument(help="ZIP file to write; it must not exist.")],
+    until: Annotated[
+        str | None, typer.Option(help="Release such as 2025-07.1; later ones are left out.")
+    ] = None,
+) -> None:
+    """Write the whole trail to one file, which can be verified without this database."""
+    from loaders.audit.export import export
+    from loaders.audit.trail import DatabaseTrail
+
+    with plain_errors(), _snapshot() as connection:
+        index = export(DatabaseTrail(connection, until), file)
+    console.print(f"{file}: {len(index['members'])} members, head {index['head']}", soft_wrap=True)
+    console.print("Giữ riêng mã băm này / keep this hash outside.", soft_wrap=True)
+
+
+@audit_app.command("head")
+def audit_head() -> None:
+    """Print the head of the chain now and at the latest release, for keeping outside."""
+    from loaders.audit import RELEASE_EVENT
+
+    with plain_errors(), _snapshot() as connection:
+        rows = connection.execute(
+            """
+            (
+                select 'hiện tại / now' as label, seq, at, hash
+                from audit.event
+                order by seq desc
+                limit 1
             )
-            if not mart.is_exact:
-                lost.append(mart)
-    for mart in lost:
-        errors.print(
-            f"marts.{mart.mart} of release {found.release_id}: the ledgers give sha256 "
-            f"{mart.sha256}, the manifest says {mart.recorded_sha256}; run nq42 audit verify",
-            highlight=False,
-            soft_wrap=True,
-        )
-    if lost:
-        raise typer.Exit(1)
-    console.print("every mart is what was published", highlight=False)
-
-
-@audit_app.command("diff")
-def audit_diff(
-    release_a: Annotated[str, typer.Argument(help="A release, such as 2025-06.1.")],
-    release_b: Annotated[str, typer.Argument(help="Another one, earlier or later.")],
-    csv: Annotated[
-        Path | None, typer.Option(help="New file: every figure and verdict, with both values.")
-    ] = None,
-) -> None:
-    """Every figure and verdict that differs between two releases, and why."""
-    from loaders import publication
-    from loaders.postgres.database import Role, connect
-    from loaders.report import words
-
-    with plain_errors(), connect(Role.AUDITOR) as connection:
-        if csv is not None and csv.exists():
-            raise ValueError(f"{csv} is there already: name a new file")
-        difference = publication.Difference(
-            publication.find_release(connection, release_a),
-            publication.find_release(connection, release_b),
-        )
-        summary = publication.difference_summary(connection, difference)
-        for line in publication.changed_inputs(connection, difference):
-            console.print(line, highlight=False, soft_wrap=True)
-        table = Table("", "KPI", "change", "cause", Column("number", justify="right"))
-        for line in summary:
-            causes = [
-                words.text_of(words.CAUSES, cause)
-                for cause in filter(None, line["causes"].split(","))
-            ]
-            table.add_row(
-                line["what"],
-                line["kpi_id"],
-                line["change"],
-                "; ".join(f"{one.vi} / {one.en}" for one in causes),
-                f"{line['lines']:,}",
+            union all
+            (
+                select
+                    'bản phát hành / release ' || (payload -> 'row' ->> 'release_id'),
+                    seq, at, hash
+                from audit.event
+                where kind = %s
+                order by seq desc
+                limit 1
             )
-        console.print(table if table.row_count else "no figure and no verdict differs")
-        if csv is not None:
-            part = csv.with_name(f"{csv.name}.part")
-            with connection.cursor() as cursor, part.open("wb") as file:
-                file.writelines(publication.difference_csv(cursor, difference))
-            part.rename(csv)
-            console.print(str(csv), highlight=False, soft_wrap=True)
+            order by seq desc
+            """,
+            (RELEASE_EVENT,),
+        ).fetchall()
+    if not rows:
+        raise typer.Exit(1)
+    for label, seq, at, digest in rows:
+        console.print(f"{digest}  {label}, event {seq}, {at:%Y-%m-%d %H:%M:%S} UTC", soft_wrap=True)
+
+
+@contextmanager
+def _snapshot() -> Iterator[psycopg.Connection]:
+    from loaders.audit.trail import open_snapshot
+    from loaders.postgres.database import Role, connect
+
+    with connect(Role.AUDITOR) as connection:
+        open_snapshot(connection)
+        yield connection
+
+
+def _report(verification: Verification) -> None:
+    """Print what was found, as it is found; exit 1 when anything was."""
+    found = 0
+    for finding in verification.findings():
+        found += 1
+        errors.print(finding.what, highlight=False, markup=False, soft_wrap=True)
+    for name, count in sorted(verification.counts.items()):
+        console.print(f"{count:>10}  {name}", highlight=False)
+    for note in verification.notes:
+        console.print(f"chú ý / note: {note}", highlight=False, soft_wrap=True)
+    if found:
+        errors.print(f"{found} sai lệch / findings", highlight=False)
+        raise typer.Exit(1)
+    console.print(
+        f"Dấu vết còn nguyên vẹn / the audit trail is whole; head {verification.head}",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,7 +1,15 @@
 """The history of releases: their ledgers, what each changed and why, and how to get each back."""
 
 from loaders.publication.compare import LEDGERS
-from loaders.publication.content import PublishError, columns_of, content, tables
+from loaders.publication.content import (
+    PublishError,
+    candidate_content,
+    columns_of,
+    content,
+    content_sha256,
+    present_candidate,
+    tables,
+)
 from loaders.publication.diff import (
     Difference,
     changed_inputs,
@@ -26,7 +34,6 @@ from loaders.publication.ledger import (
 )
 from loaders.publication.lineage import read_lineage
 from loaders.publication.reasons import reasons_between
-from loaders.publication.verify import verify_published
 
 __all__ = [
     "LEDGERS",
@@ -38,19 +45,21 @@ __all__ = [
     "append_rows",
     "append_values",
     "append_verdicts",
+    "candidate_content",
     "changed_inputs",
     "columns_of",
     "content",
+    "content_sha256",
     "difference_csv",
     "difference_summary",
     "find_release",
     "give_back",
     "kept_marts",
     "parse_moment",
+    "present_candidate",
     "read_lineage",
     "reasons_between",
     "release_at",
     "tables",
     "unexplained",
-    "verify_published",
 ]

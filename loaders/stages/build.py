@@ -21,6 +21,7 @@ from loaders.periods import check_month, months_of
 from loaders.postgres.database import Role, connect, role_url
 from loaders.publication import read_lineage
 from loaders.settings import PROJECT_ROOT, get_settings
+from loaders.stages.approve import awaited_period
 from loaders.stages.records import BuildResult
 
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
@@ -38,7 +39,7 @@ class BuildError(RuntimeError):
 
 
 def build(period: str, run_id: str = "manual") -> BuildResult:
-    """Compute the candidate of a month, or of the published one when that is later.
+    """Compute the candidate of a month, or of the one published or awaited when that is later.
 
     Only months whose accepted rows or whose code changed since they were last computed are
     recomputed. When nothing changed since the published release the result is ``unchanged``.
@@ -52,8 +53,9 @@ def build(period: str, run_id: str = "manual") -> BuildResult:
         with connect(Role.PUBLISHER) as connection:
             published_period, published = _published(connection)
             # A restated month that lies before the published one gives a new release of the
-            # published month: readers never go back in time.
-            period = max(period, published_period)
+            # published month: readers never go back in time. Nor does it take the place of a later
+            # month that waits for its approval.
+            period = max(period, published_period, awaited_period(connection))
             prints = month_fingerprints(connection, period)
             # What comes into raw from now on belongs to the next candidate.
             in_raw = connection.execute("select result_id from audit.batch_accepted order by 1")
@@ -95,10 +97,10 @@ def _note_finished(candidate_id: str, computed: dict[str, str], acceptances: lis
     with connect(Role.PUBLISHER) as connection:
         audit.append(connection, FINISHED, noted)
         for month, fingerprint in computed.items():
-            connection.execute(
-                "insert into audit.kpi_build (period, fingerprint, candidate_id)"
-                " values (%s, %s, %s)",
-                (month, fingerprint, candidate_id),
+            audit.insert_vouched(
+                connection,
+                audit.BUILD_EVENT,
+                {"period": month, "fingerprint": fingerprint, "candidate_id": candidate_id},
             )
 
 

@@ -34,7 +34,11 @@ class Rules:
         pairs = (
             ("the suite", earlier.suite_sha256, self.suite_sha256),
             ("the contract", earlier.contract_hash, self.contract_hash),
-            ("the contract rules", earlier.contract_rules_version, self.contract_rules_version),
+            (
+                "the version of the contract rules",
+                earlier.contract_rules_version,
+                self.contract_rules_version,
+            ),
         )
         return [
             f"{name} {'was not recorded' if before is None else 'has changed'}"

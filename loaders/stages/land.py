@@ -12,6 +12,7 @@ from typing import Literal
 import psycopg
 
 from loaders import __version__, audit
+from loaders.audit.landing import PARTIAL_PREFIX
 from loaders.connectors import (
     CONNECTORS,
     CORRECTIONS_SUFFIX,
@@ -29,7 +30,6 @@ from loaders.postgres.database import Role, connect
 from loaders.settings import get_settings
 from loaders.stages.records import LandResult
 
-PARTIAL_PREFIX = ".partial-"
 #: No delivery takes longer: what is older was left behind by a process that was killed.
 PARTIAL_LIFE = dt.timedelta(days=2)
 
@@ -42,7 +42,7 @@ def land(source: str, dataset: str, period: str, run_id: str = "manual") -> Land
     with a reason; so is the file of another month under a new name. ``<file>.corrections.csv`` in
     the inbox is landed with the file of that name: together they are another batch, and the
     corrections carry their reasons themselves. Nothing arrived is ``missing``: recorded, never
-    invented. So is a source that cannot be reached; `LandResult.is_unreachable` tells the two apart.
+    invented. So is a source that cannot be reached: `LandResult.is_unreachable` tells them apart.
     """
     definition = get_dataset(source, dataset)
     check_period(period)

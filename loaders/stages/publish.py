@@ -28,6 +28,7 @@ from loaders.publication import (
     append_rows,
     append_values,
     append_verdicts,
+    candidate_content,
     content,
     give_back,
     kept_marts,
@@ -35,18 +36,17 @@ from loaders.publication import (
     tables,
     unexplained,
 )
+from loaders.stages.approve import admit
+from loaders.stages.decisions import approvals_of_batches
 from loaders.stages.manifest import release_manifest
 from loaders.stages.records import PublishResult
 
-PUBLISH_LOCK_KEY = 4_220_260_003
 # A reader of two marts and the switch can each hold what the other waits for; the switch gives way.
 # Short waits end such a knot at once, long ones outlast a slow query; all stay well below
 # PostgreSQL's deadlock_timeout (1 s), after which the reader might be the one to fail.
 LOCK_WAITS_MS = (10, 20, 50, 100, 200, 400)
 LOCK_PATIENCE_SECONDS = 90  # longer than a BI query may run
 
-GATE_PASSED = "gate.release.passed"
-GATE_NOT_PASSED = ("gate.release.held", "gate.release.failed", "gate.release.refused")
 NOTE = "release_note"
 
 
@@ -56,7 +56,9 @@ def publish(
     *,
     after_publish: Callable[[PublishResult], str | None] | None = None,
 ) -> PublishResult:
-    """Publish the candidate that passed the release gate; a second call changes nothing.
+    """Publish the candidate that the release gate or, for its warnings, a person let through.
+
+    A second call changes nothing.
 
     Args:
         candidate_id: must be the one in `candidate.release_note`.
@@ -64,8 +66,9 @@ def publish(
         after_publish: called with the result after the commit; returns the path of the report.
 
     Raises:
-        PublishError: another candidate is there, the gate has not passed it, it is older than what
-            is published, its tables do not fit the ledger, or readers hold the marts too long.
+        PublishError: another candidate is there, the gate has not passed it as it stands and no
+            approval covers its warnings, it is older than what is published, its tables do not fit
+            the ledger, or readers hold the marts too long.
     """
     with log_context(stage="publish", run_id=run_id):
         with connect(Role.PUBLISHER) as connection:
@@ -86,7 +89,7 @@ def publish(
 def _publish(
     connection: psycopg.Connection, candidate_id: str, run_id: str | None
 ) -> PublishResult:
-    connection.execute("select pg_advisory_xact_lock(%s)", (PUBLISH_LOCK_KEY,))
+    connection.execute("select pg_advisory_xact_lock(%s)", (audit.PUBLISH_LOCK_KEY,))
     known = connection.execute(
         "select release_id, period from publication.release where candidate_id = %s",
         (candidate_id,),
@@ -96,13 +99,20 @@ def _publish(
 
     new = _candidate_tables(connection)
     period = _check_candidate(connection, candidate_id)
-    _check_gate(connection, candidate_id)
+    contents = candidate_content(connection)
+    approvals = admit(connection, candidate_id, contents)
     release_seq, release_id, previous = _next_release(connection, period)
 
     for table in new:
         # For the comparison below, and so that the first dashboards do not get the worst plans.
         connection.execute(sql.SQL("analyze {}").format(sql.Identifier("candidate", table)))
-    manifest = release_manifest(connection, new, candidate_id, release_id, period)
+    manifest = {
+        **release_manifest(connection, candidate_id, release_id, period),
+        "tables": contents,
+        "ledger": {},
+    }
+    approvals += approvals_of_batches(connection, [b["batch_id"] for b in manifest["batches"]])
+    manifest["approvals"] = [row | {"at": row["at"].isoformat()} for row in approvals]
     reasons = reasons_between(previous, manifest)
     changes: dict[str, int] = {"new": 0, "revised": 0, "withdrawn": 0}
     for table, append in (("kpi_value", append_values), ("kpi_verdict", append_verdicts)):
@@ -196,23 +206,6 @@ def _check_candidate(connection: psycopg.Connection, candidate_id: str) -> str:
             f"withdraw the months after {period}. Build for {latest[0]} to publish a correction."
         )
     return period
-
-
-def _check_gate(connection: psycopg.Connection, candidate_id: str) -> None:
-    last = connection.execute(
-        """
-        select kind from audit.event
-        where kind = any(%s) and payload ->> 'candidate_id' = %s
-        order by seq desc
-        limit 1
-        """,
-        ([GATE_PASSED, *GATE_NOT_PASSED], candidate_id),
-    ).fetchone()
-    if last is None or last[0] != GATE_PASSED:
-        state = "did not pass" if last else "has not seen"
-        raise PublishError(
-            f"the release gate {state} candidate {candidate_id}: it stays a candidate"
-        )
 
 
 def _next_release(

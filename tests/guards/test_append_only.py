@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("warehouse")
 
 TABLES = (
     *("audit.event", "audit.receipt", "audit.batch_result", "audit.rule_result"),
-    *("audit.kpi_build", "publication.release", "publication.kpi_value"),
+    *("audit.kpi_build", "audit.approval", "publication.release", "publication.kpi_value"),
     *("publication.kpi_verdict", "publication.mart_row", "audit.readmission"),
     *("audit.readmitted_row", "quarantine.earlier_row"),
 )

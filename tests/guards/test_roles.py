@@ -28,7 +28,7 @@ RIGHTS = {
         {"reference", "staging", "intermediate", "kpi", "candidate", "marts"},
     ),
     Role.BI: ({"marts"}, set()),
-    Role.AUDITOR: ({"audit", "publication", "quarantine"}, set()),
+    Role.AUDITOR: ({"audit", "marts", "publication", "quarantine"}, set()),
 }
 
 
@@ -74,7 +74,7 @@ TABLE_RIGHTS = {
         *("audit.batch_result:insert", "audit.rule_result:insert", "audit.receipt:select"),
         *("audit.batch_result:select", "audit.rule_result:select", "audit.kpi_build:select"),
         *("quarantine.row:select", "quarantine.row:insert", "quarantine.row:delete"),
-        *("audit.batch_current:select", "audit.batch_accepted:select"),
+        *("audit.batch_current:select", "audit.batch_accepted:select", "audit.approval:select"),
         *("audit.readmission:select", "audit.readmission:insert"),
         *("audit.readmitted_row:select", "audit.readmitted_row:insert"),
         *("quarantine.earlier_row:select", "quarantine.earlier_row:insert"),
@@ -93,12 +93,14 @@ LEDGER = {f"publication.{name}" for name in ("release", "kpi_value", "kpi_verdic
 TABLE_RIGHTS[Role.AUDITOR] = {
     *AUDIT_READS,
     *(f"{table}:select" for table in LEDGER),
+    "audit.approval:select",
     *("quarantine.row:select", "quarantine.earlier_row:select", "quarantine.judged_row:select"),
 }
 TABLE_RIGHTS[Role.PUBLISHER] = {
     *TABLE_RIGHTS[Role.AUDITOR],
     *(f"{table}:insert" for table in LEDGER),
     *("audit.event:insert", "audit.rule_result:insert", "audit.kpi_build:insert"),
+    "audit.approval:insert",
 }
 
 

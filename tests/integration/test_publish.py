@@ -15,11 +15,11 @@ import pytest
 
 from loaders import audit
 from loaders.postgres.database import Role, connect
-from loaders.publication import verify_published
 from loaders.settings import PROJECT_ROOT
 from loaders.stages import publish as publish_module
 from loaders.stages.publish import PublishError, publish
 from loaders.stages.records import PublishResult
+from tests.candidates import judge_candidate
 
 pytestmark = pytest.mark.usefixtures("warehouse")
 
@@ -97,7 +97,6 @@ def test_the_ledger_tells_new_revised_and_withdrawn_rows_apart(
     ]
     with connect(Role.ADMIN) as connection:
         assert audit.verify(connection) == []
-        assert verify_published(connection) == []
 
 
 def test_publishing_the_same_candidate_again_changes_nothing(make_candidate: MakeCandidate) -> None:
@@ -133,7 +132,7 @@ def test_a_candidate_that_may_not_be_published_is_refused(
 def test_a_gate_that_fails_after_it_passed_stops_the_release(make_candidate: MakeCandidate) -> None:
     make_candidate("changed-mind", [{}], period="2025-07")
     with connect(Role.PUBLISHER) as connection:
-        audit.append(connection, "gate.release.held", {"candidate_id": "changed-mind"})
+        audit.append(connection, audit.GATE_HELD, {"candidate_id": "changed-mind"})
     with pytest.raises(PublishError, match="did not pass"):
         publish("changed-mind")
 
@@ -150,6 +149,7 @@ def test_a_candidate_with_a_column_the_ledger_lacks_is_refused(
     make_candidate("wider", [{}], period="2025-07")
     with connect(Role.TRANSFORMER) as connection:
         connection.execute("alter table candidate.fct_kpi_value add column surprise text")
+    judge_candidate("wider", audit.GATE_PASSED)
     with pytest.raises(PublishError, match=r"unknown \['surprise'\]"):
         publish("wider")
 
@@ -270,11 +270,12 @@ def test_verify_names_a_mart_that_is_not_what_was_published(make_candidate: Make
     make_candidate("genuine", [{"numerator": 96}], period="2025-07")
     publish("genuine")
     with connect(Role.ADMIN) as connection:
-        assert verify_published(connection) == []
+        assert audit.verify(connection) == []
         connection.execute("update marts.fct_kpi_value set value = 0")
-        (finding,) = verify_published(connection)
-        assert "marts.fct_kpi_value is not what was published" in finding.what
+        (finding,) = audit.verify(connection)
+        assert "marts.fct_kpi_value is not what release" in finding.what
         connection.execute("alter table publication.kpi_value disable trigger append_only")
         connection.execute("update publication.kpi_value set value = 1 where release_seq = 1")
-        assert "publication.kpi_value was changed" in verify_published(connection)[0].what
+        whats = [finding.what for finding in audit.verify(connection)]
+        assert any("publication.kpi_value was changed after release" in what for what in whats)
         connection.rollback()

@@ -143,7 +143,7 @@ def offer(
 
 @pytest.fixture(scope="module", autouse=True)
 def _first(warehouse: object) -> None:
-    from tests.integration.conftest import make_candidate
+    from tests.candidates import make_candidate
 
     for dataset in (STAFF, PEOPLE, HOUSES):
         accept(dataset, "2025-06", f"{dataset}-6")

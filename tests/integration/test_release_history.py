@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from loaders.audit import GATE_PASSED, RELEASE_EVENT
+from loaders.audit.trail import DatabaseTrail
 from loaders.postgres.database import Role, connect
 from loaders.publication import (
     HistoryError,
@@ -21,11 +24,11 @@ from loaders.publication import (
     give_back,
     parse_moment,
     release_at,
-    verify_published,
 )
 from loaders.publication.compare import LEDGERS
 from loaders.settings import PROJECT_ROOT
 from loaders.stages.publish import publish
+from tests.candidates import judge_candidate, make_candidate
 from tests.marts import marts_as_csv
 
 pytestmark = pytest.mark.usefixtures("warehouse")
@@ -56,11 +59,13 @@ SECOND = """
 
 
 def offer(make_candidate: MakeCandidate, name: str, oddities: str | None, **row: object) -> None:
-    make_candidate(name, [{"unit_code": "a"} | row, {"unit_code": "b"}], period=PERIOD)
+    values = [{"unit_code": "a"} | row, {"unit_code": "b"}]
+    make_candidate(name, values, period=PERIOD, passed=False)
     with connect(Role.TRANSFORMER) as connection:
         connection.execute("drop table if exists candidate.oddities")
         if oddities:
             connection.execute(ODDITIES.format(rows=oddities))
+    judge_candidate(name, GATE_PASSED, period=PERIOD)
 
 
 def given_back(release_id: str, folder: Path) -> dict[str, bytes]:
@@ -73,8 +78,6 @@ def given_back(release_id: str, folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def published(warehouse: object) -> dict[str, dict[str, bytes]]:
     """Four releases and their marts as files, each saved while it was the current one."""
-    from tests.integration.conftest import make_candidate
-
     saved = {}
     for name, oddities, row in (
         ("h1", FIRST, {"value": 1}),
@@ -170,6 +173,7 @@ def test_a_mart_of_another_type_than_its_ledger_is_refused(make_candidate: MakeC
         connection.execute(
             "alter table candidate.fct_kpi_value alter column value type double precision"
         )
+    judge_candidate("retyped", GATE_PASSED, period=PERIOD)
     with pytest.raises(PublishError, match=r"value is double precision instead of numeric"):
         publish("retyped")
 
@@ -243,15 +247,12 @@ def test_a_manifest_without_columns_is_verified_without_those_that_came_later(
         columns = columns_of(connection, "publication", "kpi_value")
         del columns["causes"]
         old = content(connection, "publication", "kpi_value", release_seq=1, columns=columns)
-        connection.execute("alter table publication.release disable trigger append_only")
+        connection.execute("alter table audit.event disable trigger append_only")
         connection.execute(
-            "update publication.release set manifest = jsonb_set(manifest, '{ledger,kpi_value}',"
-            " jsonb_build_object('rows', 2, 'sha256', %s::text)) where release_seq = 1",
-            (old["sha256"],),
+            "update audit.event set payload = payload #- '{row,manifest,ledger,kpi_value,columns}'"
+            " where kind = %s",
+            (RELEASE_EVENT,),
         )
-        assert verify_published(connection) == []
-        connection.execute("alter table publication.kpi_value disable trigger append_only")
-        connection.execute("update publication.kpi_value set value = 7 where release_seq = 1")
-        (finding,) = verify_published(connection)
+        blocks = DatabaseTrail(connection).csv("publication.kpi_value", 1)
+        assert hashlib.sha256(b"".join(blocks)).hexdigest() == old["sha256"]
         connection.rollback()
-    assert finding.what == "release 2025-07.1: publication.kpi_value was changed after it"

@@ -17,6 +17,7 @@ from loaders.log import get_logger, log_context
 from loaders.periods import end_of, school_year_of, start_of
 from loaders.postgres.database import Role, connect, url
 from loaders.quality import RuleOutcome, Suite, get_suite, run_suite
+from loaders.stages.gate.hold import Hold, find_approval, find_hold
 from loaders.stages.gate.readmission import find_readmissions, record_readmissions
 from loaders.stages.gate.results import (
     quarantine_digest,
@@ -43,7 +44,7 @@ class _Judgement:
     """What the intake rules say of a batch; ``why_again``: why it was judged once more."""
 
     outcomes: list[RuleOutcome]
-    hold_reasons: list[str]
+    hold: Hold
     why_again: list[str]
 
     @property
@@ -56,8 +57,9 @@ def gate_intake(batch_id: str, run_id: str = "manual") -> GateResult:
 
     Rows that break a row rule go to quarantine, all of them. A failing dataset rule of severity
     ``critical``, a rule that did not run, or too many quarantined rows hold the batch: the last
-    good data stays. A batch whose rows are in raw is judged again when suite or contract are no
-    longer those that it was accepted by. Everything happens in one transaction.
+    good data stays, unless a person answered for what was found (`loaders/stages/approve.py`). A
+    batch whose rows are in raw is judged again when suite or contract are no longer those that it
+    was accepted by. Everything happens in one transaction.
     """
     with connect(Role.LOADER) as connection:
         batch = read_batch(connection, batch_id)
@@ -121,7 +123,7 @@ def _decide(
             _quarantine(connection, batch, outcome)
     quarantined = _quarantined(connection, batch)
     judgement = _Judgement(
-        outcomes, _hold_reasons(batch, outcomes, quarantined, staged + by_contract), why_again
+        outcomes, find_hold(batch, outcomes, quarantined, staged + by_contract), why_again
     )
     gate_run = uuid4()
     write_rule_results(
@@ -130,8 +132,10 @@ def _decide(
     rules = Rules.in_force(batch.dataset, suite)
     details = _proof(connection, batch, rules, judgement, gate_run)
     readmissions = []
-    if judgement.hold_reasons:
-        status, reason, loaded = "held", "; ".join(judgement.hold_reasons), 0
+    approval = find_approval(connection, batch, judgement.hold)
+    if judgement.hold.reason and approval is None:
+        status, reason, loaded = "held", judgement.hold.reason, 0
+        details["hold"] = judgement.hold.to_details()
         if why_again:
             reason += (
                 f"; judged again because {', '.join(why_again)}: the rows that were accepted "
@@ -140,6 +144,10 @@ def _decide(
     else:
         status = "accepted"
         reason = f"judged again because {', '.join(why_again)}" if why_again else None
+        if approval:
+            details["approval"] = approval["id"]
+            said = f"approved by {approval['decided_by']} ({approval['reason']})"
+            reason = "; ".join(filter(None, (f"{said}: {judgement.hold.reason}", reason)))
         earlier = judgements_since_acceptance(connection, batch.dataset, batch.period)
         loaded = _accept(connection, batch, rules, details)
         if loaded + quarantined != staged + by_contract:
@@ -182,7 +190,8 @@ def _proof(
     judgement: _Judgement,
     gate_run: UUID,
 ) -> dict[str, Any]:
-    """By which rules the batch was judged, and the hash of what they found."""
+    """By which rules the batch was judged, and the hashes of what they found and refused."""
+    refused = quarantine_digest(connection, batch.batch_id)
     results = rule_results_digest(connection, batch.batch_id, gate_run)
     if results.rows != len(judgement.outcomes):
         raise AssertionError(f"{results.rows} of {len(judgement.outcomes)} rule results written")
@@ -192,6 +201,8 @@ def _proof(
         "rules_run": len(judgement.outcomes),
         "rules_failed": judgement.failed,
         "rule_results_sha256": results.sha256,
+        "quarantine_rows": refused.rows,
+        "quarantine_sha256": refused.sha256,
     }
     return proof | ({"judged_again": judgement.why_again} if judgement.why_again else {})
 
@@ -199,14 +210,13 @@ def _proof(
 def _accept(
     connection: psycopg.Connection, batch: Batch, rules: Rules, details: dict[str, Any]
 ) -> int:
-    """Swap the batch into raw; rows loaded. ``details`` gets what the acceptance vouches for."""
-    refused = quarantine_digest(connection, batch.batch_id)
-    details |= {"quarantine_rows": refused.rows, "quarantine_sha256": refused.sha256}
+    """Swap the batch into raw; rows loaded. ``details`` gets the id of these rows."""
     before = last_judgement(connection, batch.batch_id, accepted=True)
     clean(connection, batch)
     if before is not None:
         same = is_in_raw(connection, batch.batch_id) and is_same_as_raw(connection, batch)
-        details["rows_id"] = before.rows_id if same else next_rows_id(before, rules, refused.sha256)
+        refused = details["quarantine_sha256"]
+        details["rows_id"] = before.rows_id if same else next_rows_id(before, rules, refused)
     return swap(connection, batch)
 
 
@@ -275,27 +285,6 @@ def _quarantine(connection: psycopg.Connection, batch: Batch, outcome: RuleOutco
         raise AssertionError(
             f"rule {meta.id}: {outcome.rows_failing} rows failed, {written} went to quarantine"
         )
-
-
-def _hold_reasons(
-    batch: Batch, outcomes: Sequence[RuleOutcome], quarantined: int, read: int
-) -> list[str]:
-    reasons = []
-    for outcome in outcomes:
-        meta = outcome.rule.meta
-        if outcome.result == "error":
-            reasons.append(f"rule {meta.id} did not run: {outcome.observed}")
-        elif (outcome.result, meta.kind, outcome.rule.severity) == ("fail", "dataset", "critical"):
-            reasons.append(f"rule {meta.id}: {meta.description_en} (found {outcome.observed})")
-    limit = batch.dataset.extension.max_quarantine_share
-    if quarantined > limit * read:
-        reasons.append(
-            f"{quarantined} of {read} rows are in quarantine, more than {limit:.1%}; "
-            "see the quarantine's reasons, ask the agency for a corrected file"
-        )
-    if read and quarantined == read:
-        reasons.append("no row is left after quarantine")
-    return reasons
 
 
 def ensure_raw_tables(connection: psycopg.Connection, datasets: Sequence[Dataset]) -> None:
