@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from loaders.audit.chain_walk import Finding
 from loaders.audit.compare import differences, parse
+from loaders.audit.coverage import TABLES
 from loaders.audit.export import (
     FORMAT,
     INDEX,
@@ -22,7 +23,6 @@ from loaders.audit.export import (
     new_member,
     row_member,
 )
-from loaders.audit.trail import TABLES
 
 BLOCK = 1 << 16
 #: A row of the trail is kilobytes; a release with its manifest may be a few megabytes.
@@ -45,6 +45,7 @@ class ExportTrail:
     Attributes:
         until: the release up to which it reaches; None when it is the whole trail.
         stated_head: the head of the chain that its index names.
+        replaced: see `Trail`.
     """
 
     def __init__(self, path: Path | IO[bytes]) -> None:
@@ -65,6 +66,7 @@ class ExportTrail:
             raise
         self.until: str | None = self._index.get("until")
         self.stated_head: str | None = self._index.get("head")
+        self.replaced = [str(subject) for subject in self._index.get("replaced") or ()]
 
     def __enter__(self) -> ExportTrail:
         return self

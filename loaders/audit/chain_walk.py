@@ -13,10 +13,10 @@ from typing import Any
 
 from loaders.audit.chain import GENESIS, Event
 from loaders.audit.compare import parse
+from loaders.audit.coverage import RULE_RESULTS
 from loaders.audit.records import PURGE_EVENT, RESTORE_EVENT, VOUCHED_ROWS
 from loaders.audit.scratch import Scratch
 
-RULE_RESULTS = "audit.rule_result"
 # Stricter than the reader of times, to which other spellings of a moment are the same.
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?\+00:00")
 FIELDS = {"seq", "at", "kind", "payload", "prev_hash", "hash"}

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from loaders.audit.trail import TABLES, DatabaseTrail
+from loaders.audit.coverage import TABLES
+from loaders.audit.trail import DatabaseTrail
 
 FORMAT = 1
 INDEX, README = "index.json", "README.txt"
@@ -27,7 +28,7 @@ def export(trail: DatabaseTrail, path: Path) -> dict[str, Any]:
 
     Returns:
         The index: format, release up to which the trail reaches (None: all of it), head of the
-        chain and, by member, sha256, bytes and lines.
+        chain, judgements that were replaced since and, by member, sha256, bytes and lines.
 
     Raises:
         FileExistsError: the file is there already.
@@ -56,6 +57,7 @@ def _export(trail: DatabaseTrail, file: IO[bytes]) -> dict[str, Any]:
             "format": FORMAT,
             "until": trail.until,
             "head": trail.head(),
+            "replaced": trail.replaced,
             "members": members,
         }
         _write(archive, INDEX, [json.dumps(index, ensure_ascii=False, indent=1).encode()])

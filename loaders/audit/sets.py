@@ -11,14 +11,8 @@ from typing import Any
 
 from loaders.audit.chain_walk import Finding, parse_event
 from loaders.audit.compare import parse
+from loaders.audit.coverage import BATCH_RESULTS, QUARANTINE, READMISSIONS, READMITTED, RULE_RESULTS
 from loaders.audit.scratch import Scratch
-from loaders.audit.trail import (
-    BATCH_RESULTS,
-    QUARANTINE,
-    READMISSIONS,
-    READMITTED,
-    RULE_RESULTS,
-)
 
 LINE = re.compile(r'\{"set": "([^"\\]*)", "row": (\{.*\})\}')
 NO_ROWS = hashlib.sha256().hexdigest()

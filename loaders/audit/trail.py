@@ -15,94 +15,16 @@ from psycopg.pq import TransactionStatus
 
 from loaders.audit.chain import GENESIS, PUBLISH_LOCK_KEY
 from loaders.audit.chain_walk import Finding
-from loaders.audit.records import RELEASE_EVENT, VOUCHED_ROWS
-
-EVENTS, RECEIPTS, RELEASES = "audit.event", "audit.receipt", "publication.release"
-BATCH_RESULTS, READMISSIONS = "audit.batch_result", "audit.readmission"
-RULE_RESULTS, READMITTED, QUARANTINE = (
-    "audit.rule_result",
-    "audit.readmitted_row",
-    "quarantine.judged_row",
+from loaders.audit.coverage import (
+    ADDED_LATER,
+    EVENTS,
+    REFUSED_ROWS,
+    REPLACED,
+    SETS,
+    TABLES,
+    VOUCHED_TABLES,
 )
-VOUCHED_TABLES = {
-    f"{schema}.{table}": (kind, key) for kind, (schema, table, key) in VOUCHED_ROWS.items()
-}
-#: Sets of rows with one hash for each set in the chain. Their lines name the set, and hold the row
-#: as it was hashed: `{"set": "…", "row": …}`.
-SETS = {
-    RULE_RESULTS: """
-        select
-            t.subject_id || ' ' || coalesce(t.gate_run::text, '-') as subject,
-            to_jsonb(t)::text as content,
-            row_number() over (order by t.subject_id collate "C", t.gate_run, t.id) as place
-        from audit.rule_result as t
-        where {all} or not exists (
-            select from audit.event as e
-            where e.seq > {last} and t.gate_run::text in (
-                e.payload ->> 'gate_run', e.payload #>> '{{row,details,gate_run}}'
-            )
-        )
-    """,
-    READMITTED: """
-        select
-            t.gate_run || ' ' || t.from_result_id as subject,
-            to_jsonb(t)::text as content,
-            row_number() over (order by t.gate_run, t.from_result_id, t.row_number) as place
-        from audit.readmitted_row as t
-        where {all} or not exists (
-            select from audit.event as e
-            where
-                e.seq > {last} and e.kind = 'rows.readmitted'
-                and e.payload #>> '{{row,gate_run}}' = t.gate_run::text
-        )
-    """,
-    # Rows that belong to no judgement yet are shown too: their set is the batch alone.
-    QUARANTINE: """
-        with judged as (
-            select distinct on (batch_id) batch_id, id, stage
-            from audit.batch_result
-            where (stage, status) in (('load', 'loaded'), ('gate', 'accepted'), ('gate', 'held'))
-            order by batch_id, id desc
-        ),
-        refused as (
-            select r.*, judged.id as result_id
-            from quarantine.row as r
-            left join judged on r.batch_id = judged.batch_id and judged.stage = 'gate'
-            union all
-            select * from quarantine.earlier_row
-        ),
-        hashed as (
-            select
-                *,
-                (to_jsonb(refused) - array['at', 'result_id'])::text as content
-            from refused
-        )
-        select
-            t.batch_id || coalesce(' ' || t.result_id, '') as subject,
-            t.content,
-            row_number() over (
-                order by
-                    t.batch_id collate "C", t.result_id, t.row_number, t.rule_id collate "C",
-                    t.column_name collate "C", t.content collate "C"
-            ) as place
-        from hashed as t
-        where {all} or (
-            t.result_id is not null and not exists (
-                select from audit.event as e
-                where
-                    e.seq > {last} and e.kind = 'batch.result'
-                    and e.payload #>> '{{row,id}}' = t.result_id::text
-            )
-        )
-    """,
-}
-#: Every table whose rows are part of the trail; the ledgers come besides, release by release.
-TABLES = (EVENTS, *VOUCHED_TABLES, *SETS)
-#: Where the rows of quarantine.judged_row lie.
-REFUSED_ROWS = ("quarantine.row", "quarantine.earlier_row")
-#: Columns that nothing vouches for. The time of a refused row is that of its load or gate, whose
-#: result has it as well.
-NOT_COVERED = {QUARANTINE: ("at",)}
+from loaders.audit.records import RELEASE_EVENT
 
 
 class Trail(Protocol):
@@ -111,10 +33,12 @@ class Trail(Protocol):
     Attributes:
         until: the release up to which it reaches; None when it is the whole trail.
         stated_head: the head of the chain that the place itself names, if it does.
+        replaced: batch and judgement whose refused rows a later one than `until` replaced.
     """
 
     until: str | None
     stated_head: str | None
+    replaced: list[str]
 
     def check(self) -> Iterator[Finding]:
         """What is wrong with the place that the trail is read from."""
@@ -162,6 +86,8 @@ class DatabaseTrail:
         connection.execute("set local extra_float_digits to 1")
         self.until, self.stated_head = until, None
         self.last_seq, self.last_release = self._limit(until) if until else (None, None)
+        statement = sql.SQL(REPLACED).format(last=sql.Literal(self.last_seq))
+        self.replaced = [subject for (subject,) in connection.execute(statement).fetchall()]
 
     def check(self) -> Iterator[Finding]:
         """See :class:`Trail`: a table of the audit schemas that nothing vouches for."""
@@ -262,21 +188,22 @@ class DatabaseTrail:
                 str(release_seq),
             ),
         ).fetchone()
-        present = self.connection.execute(
-            "select array(select attname::text from pg_attribute"
-            " where attrelid = %s::regclass and attnum > 0 and not attisdropped order by attnum)",
-            (table,),
-        ).fetchone()
-        assert present is not None
+        present = [
+            name
+            for (name,) in self.connection.execute(
+                "select attname::text from pg_attribute where attrelid = %s::regclass"
+                " and attnum > 0 and not attisdropped order by attnum",
+                (table,),
+            ).fetchall()
+        ]
         if row is None or row[0] is None:
-            # Before manifests listed them, no ledger had the column `causes`.
-            names = [name for name in present[0] if name != "causes"]
+            names = [name for name in present if name not in ADDED_LATER]
         else:
             try:
                 names = [str(name) for name, _ in row[0]]
             except (TypeError, ValueError) as error:
                 raise LookupError(f"the manifest lists no columns of {table}: {error}") from error
-        if not set(names) <= set(present[0]):
+        if not set(names) <= set(present):
             raise LookupError(f"{table} lacks columns that it had: {', '.join(names)}")
         return sql.SQL(", ").join(map(sql.Identifier, names))
 

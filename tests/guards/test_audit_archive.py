@@ -18,8 +18,9 @@ from loaders import audit
 from loaders.audit import Verification
 from loaders.audit.archive import ArchiveError, ExportTrail
 from loaders.audit.chain import GENESIS, event_hash
+from loaders.audit.coverage import TABLES
 from loaders.audit.export import FORMAT, INDEX, README, export, new_member, row_member
-from loaders.audit.trail import TABLES, DatabaseTrail
+from loaders.audit.trail import DatabaseTrail
 from loaders.cli.audit import audit_app
 from loaders.postgres.database import Role, connect
 from loaders.settings import PROJECT_ROOT, get_settings

@@ -15,10 +15,12 @@ from loaders.audit.archive import ExportTrail
 from loaders.audit.export import export
 from loaders.audit.trail import DatabaseTrail, open_snapshot
 from loaders.postgres.database import Role, connect
+from loaders.stages.gate.results import quarantine_digest
 from loaders.stages.publish import publish
 
 pytestmark = pytest.mark.usefixtures("warehouse")
 
+BATCH = {"source": "health", "dataset": "staff", "period": "2025-06"}
 MakeCandidate = Callable[..., str]
 
 
@@ -79,6 +81,47 @@ def test_an_archive_of_a_changed_warehouse_says_what_the_database_says(
     assert len(findings) == len(begins)
     with ExportTrail(tmp_path / "x.zip") as trail:
         assert list(Verification(trail).findings()) == findings
+
+
+def judge(batch_id: str, status: str) -> None:
+    with connect(Role.LOADER) as connection:
+        refused = quarantine_digest(connection, batch_id)
+        audit.record_batch_result(
+            connection,
+            batch_id=batch_id,
+            **BATCH,
+            stage="gate",
+            status=status,
+            details={"gate_run": "none", "quarantine_sha256": refused.sha256},
+        )
+
+
+def test_an_archive_up_to_a_release_says_what_was_judged_again_since(
+    make_candidate: MakeCandidate, tmp_path: Path
+) -> None:
+    with connect(Role.LOADER) as connection:
+        audit.record_batch_result(
+            connection, batch_id="held", **BATCH, stage="load", status="loaded"
+        )
+        connection.execute(
+            'insert into quarantine."row" (batch_id, source, dataset, period, file_sha256,'
+            " row_number, rule_id, rule_version, severity, reason_vi, reason_en)"
+            " values ('held', 'health', 'staff', '2025-06', 'x', 1, 'a.b', 1, 'critical', '', '')"
+        )
+    judge("held", "held")
+    make_candidate("fourth", [{"numerator": 13}], period="2025-07")
+    release_id = publish("fourth").release_id
+    path = tmp_path / "before.zip"
+    with connect(Role.LOADER) as connection:
+        connection.execute("delete from quarantine.\"row\" where batch_id = 'held'")
+    judge("held", "accepted")
+    with connect(Role.AUDITOR) as connection:
+        assert audit.verify(connection) == []
+        export(DatabaseTrail(connection, release_id), path)
+    with ExportTrail(path) as trail:
+        verification = Verification(trail)
+        assert list(verification.findings()) == []
+    assert any("judged again after release" in note for note in verification.notes)
 
 
 def test_a_snapshot_holds_the_next_release_back(make_candidate: MakeCandidate) -> None:

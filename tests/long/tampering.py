@@ -10,11 +10,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
-from loaders.audit.trail import NOT_COVERED, QUARANTINE, VOUCHED_TABLES
+from loaders import audit
+from loaders.audit.coverage import NOT_COVERED, QUARANTINE, VOUCHED_TABLES
+from loaders.postgres.database import Role, connect
 
 LEDGERS = ("publication.kpi_value", "publication.kpi_verdict")
 LETTERS = string.ascii_letters + string.digits
@@ -170,6 +174,11 @@ class Published:
                 lambda row: f"audit.rule_result {row['subject_id']} {row['gate_run']}: ",
             ),
             Pool(
+                "audit.readmitted_row",
+                1,
+                lambda row: f"audit.readmitted_row {row['gate_run']} {row['from_result_id']}: ",
+            ),
+            Pool(
                 "quarantine.row",
                 2,
                 lambda row: (
@@ -251,3 +260,50 @@ class tampered_file:
 
     def __exit__(self, *_: object) -> None:
         self.path.write_bytes(self.content)
+
+
+def record_decisions() -> None:
+    """An approval and a readmission, which a clean month does not have."""
+    gate_run = uuid4()
+    with connect(Role.ADMIN) as connection:
+        (result,) = connection.execute(
+            "select to_jsonb(r) from audit.batch_result as r where stage = 'gate'"
+            " order by id limit 1"
+        ).fetchone()
+        connection.execute(
+            "insert into audit.readmitted_row (gate_run, from_result_id, row_number, rules_broken)"
+            " select %s, %s, number, '{a.rule}' from generate_series(1, 3) as number",
+            (gate_run, result["id"]),
+        )
+        digest = audit.rows_digest(
+            connection,
+            sql.SQL(
+                "select to_jsonb(t)::text from audit.readmitted_row as t order by t.row_number"
+            ),
+        )
+        values = {name: result[name] for name in ("batch_id", "source", "dataset", "period")}
+        values |= {
+            "gate_run": gate_run,
+            "from_batch_id": result["batch_id"],
+            "from_result_id": result["id"],
+            "how": "rule_change",
+            "rules_changed": True,
+            "rows_quarantined_before": 3,
+            "rows_quarantined_now": 0,
+            "rows_readmitted": digest.rows,
+            "rows_still_quarantined": 0,
+            "rows_sha256": digest.sha256,
+        }
+        audit.insert_vouched(connection, audit.READMISSION_EVENT, values)
+        decision = {
+            "subject_kind": "batch",
+            "subject_id": result["batch_id"],
+            "content_sha256": "a" * 64,
+            "decision": "approved",
+            "rules": Jsonb([{"rule_id": "a.rule", "rule_version": 1, "observed": "3"}]),
+            "decided_by": "Nguyễn Thị Mẫu",
+            "reason": "đã hỏi lại cơ quan cung cấp",
+            "via": "cli",
+            "account": "nq42",
+        }
+        audit.insert_vouched(connection, audit.APPROVAL_EVENT, decision)
