@@ -9,9 +9,9 @@ from psycopg import sql
 
 from loaders import audit
 from loaders.postgres.database import Role, connect
-from loaders.publication import candidate_content, content_sha256
 from loaders.publication.ledger import OWN_COLUMNS
 from loaders.stages.build import FINISHED
+from loaders.stages.candidate import candidate_content, content_sha256
 
 VALUE = {
     "kpi_id": "poverty_rate",

@@ -3,11 +3,8 @@
 from loaders.publication.compare import LEDGERS
 from loaders.publication.content import (
     PublishError,
-    candidate_content,
     columns_of,
     content,
-    content_sha256,
-    present_candidate,
     tables,
 )
 from loaders.publication.diff import (
@@ -45,18 +42,15 @@ __all__ = [
     "append_rows",
     "append_values",
     "append_verdicts",
-    "candidate_content",
     "changed_inputs",
     "columns_of",
     "content",
-    "content_sha256",
     "difference_csv",
     "difference_summary",
     "find_release",
     "give_back",
     "kept_marts",
     "parse_moment",
-    "present_candidate",
     "read_lineage",
     "reasons_between",
     "release_at",

@@ -10,12 +10,17 @@ from psycopg.rows import dict_row
 from loaders import __version__
 from loaders.periods import months_of
 from loaders.stages.build import FINISHED as BUILD_FINISHED
+from loaders.stages.candidate import candidate_content
 
 
 def release_manifest(
     connection: psycopg.Connection, candidate_id: str, release_id: str, period: str
 ) -> dict[str, Any]:
-    """What the release stands on: its batches, its contracts, what each KPI was computed from."""
+    """What the release is made of: its marts, its batches, and what each KPI was computed from.
+
+    Every table's hash comes with its columns and their types: so it can be given back when the
+    ledgers have got further columns. `ledger` is filled when the ledgers are written.
+    """
     noted = _noted(connection, candidate_id)
     with connection.cursor(row_factory=dict_row) as cursor:
         every = cursor.execute(_BATCHES, {"acceptances": noted.get("acceptances")}).fetchall()
@@ -25,6 +30,8 @@ def release_manifest(
         "candidate_id": candidate_id,
         "period": period,
         "code_version": __version__,
+        "tables": candidate_content(connection),
+        "ledger": {},
         "lineage": noted.get("lineage") or {"parts": {}, "common": {}, "kpis": {}},
         "batches": accepted,
         "contracts": {

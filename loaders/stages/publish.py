@@ -28,7 +28,6 @@ from loaders.publication import (
     append_rows,
     append_values,
     append_verdicts,
-    candidate_content,
     content,
     give_back,
     kept_marts,
@@ -37,7 +36,6 @@ from loaders.publication import (
     unexplained,
 )
 from loaders.stages.approve import admit
-from loaders.stages.decisions import approvals_of_batches
 from loaders.stages.manifest import release_manifest
 from loaders.stages.records import PublishResult
 
@@ -99,20 +97,13 @@ def _publish(
 
     new = _candidate_tables(connection)
     period = _check_candidate(connection, candidate_id)
-    contents = candidate_content(connection)
-    approvals = admit(connection, candidate_id, contents)
     release_seq, release_id, previous = _next_release(connection, period)
 
     for table in new:
         # For the comparison below, and so that the first dashboards do not get the worst plans.
         connection.execute(sql.SQL("analyze {}").format(sql.Identifier("candidate", table)))
-    manifest = {
-        **release_manifest(connection, candidate_id, release_id, period),
-        "tables": contents,
-        "ledger": {},
-    }
-    approvals += approvals_of_batches(connection, [b["batch_id"] for b in manifest["batches"]])
-    manifest["approvals"] = [row | {"at": row["at"].isoformat()} for row in approvals]
+    manifest = release_manifest(connection, candidate_id, release_id, period)
+    manifest["approvals"] = admit(connection, candidate_id, manifest)
     reasons = reasons_between(previous, manifest)
     changes: dict[str, int] = {"new": 0, "revised": 0, "withdrawn": 0}
     for table, append in (("kpi_value", append_values), ("kpi_verdict", append_verdicts)):
