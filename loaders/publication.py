@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,29 +67,6 @@ def content(
                 digest.update(block)
         rows = cursor.rowcount
     return {"rows": rows, "sha256": digest.hexdigest()}
-
-
-def candidate_content(connection: psycopg.Connection) -> dict[str, dict[str, Any]]:
-    """Row count and sha256 of every candidate table, by name."""
-    return {
-        name: content(connection, "candidate", name) for name in tables(connection, "candidate")
-    }
-
-
-def content_sha256(contents: Mapping[str, Mapping[str, Any]]) -> str:
-    """One hash over all tables: of the lines `<name> <rows> <sha256>`, sorted by name."""
-    lines = (f"{name} {of['rows']} {of['sha256']}\n" for name, of in sorted(contents.items()))
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def present_candidate(connection: psycopg.Connection) -> tuple[str, str] | None:
-    """Id and month of what schema candidate holds, or None."""
-    exists = connection.execute("select to_regclass('candidate.release_note')").fetchone()
-    if not exists or exists[0] is None:
-        return None
-    return connection.execute(
-        "select candidate_id, as_of_period from candidate.release_note"
-    ).fetchone()
 
 
 def tables(connection: psycopg.Connection, schema: str) -> list[str]:

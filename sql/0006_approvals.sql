@@ -19,7 +19,7 @@ create index approval_subject_idx on audit.approval (subject_kind, subject_id, i
 comment on table audit.approval is
 'Approvals and rejections by a named person; the newest of a subject and its content counts.';
 comment on column audit.approval.content_sha256 is
-'Of the candidate: hash over all its tables (loaders/publication.py); of a batch: of its file.';
+'Of the candidate: hash over all its tables (loaders/stages/candidate.py); of a batch: of its file.';
 comment on column audit.approval.rules is
 'The findings answered for: rule_id, rule_version, observed, sentence in Vietnamese and English.';
 comment on column audit.approval.account is 'Login through which the decision came in.';

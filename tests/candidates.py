@@ -9,7 +9,7 @@ from psycopg import sql
 
 from loaders import audit
 from loaders.postgres.database import Role, connect
-from loaders.publication import candidate_content, content_sha256
+from loaders.stages.candidate import candidate_content, content_sha256
 
 VALUE = {
     "kpi_id": "poverty_rate",

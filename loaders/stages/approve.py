@@ -18,16 +18,13 @@ from psycopg.types.json import Jsonb
 from loaders import audit
 from loaders.log import get_logger, log_context
 from loaders.postgres.database import Role, connect
-from loaders.publication import (
-    PublishError,
-    candidate_content,
-    content_sha256,
-    present_candidate,
-)
+from loaders.publication import PublishError
+from loaders.stages.candidate import candidate_content, content_sha256, present_candidate
 from loaders.stages.decisions import (
     Finding,
     Question,
     Verdict,
+    approvals_of_batches,
     describe,
     newest_decision,
     uncovered,
@@ -153,12 +150,13 @@ def awaited_period(connection: psycopg.Connection) -> str:
 
 
 def admit(
-    connection: psycopg.Connection, candidate_id: str, contents: Mapping[str, Mapping[str, Any]]
+    connection: psycopg.Connection, candidate_id: str, manifest: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Let a candidate through to publication; the approvals that it stands on.
+    """Let a candidate through to publication; the approvals that it stands on, as JSON types.
 
     Args:
-        contents: of the candidate's tables as they stand, under the caller's lock.
+        manifest: ``tables``, the contents of the candidate's tables under the caller's lock, and
+            ``batches``, those in raw.
 
     Raises:
         PublishError: the gate did not pass this very content, or nobody answers for its warnings.
@@ -169,13 +167,21 @@ def admit(
         raise PublishError(
             f"the release gate {state} candidate {candidate_id}: it stays a candidate"
         )
-    if event["payload"].get("content_sha256") != content_sha256(contents):
+    if event["payload"].get("content_sha256") != content_sha256(manifest["tables"]):
         raise PublishError(
             f"candidate {candidate_id} is not what the release gate judged: its tables were changed"
             f" since. Run `nq42 gate {candidate_id}`"
         )
-    if event["kind"] == audit.GATE_PASSED:
-        return []
+    approvals = approvals_of_batches(connection, [b["batch_id"] for b in manifest["batches"]])
+    if event["kind"] == audit.GATE_WAITING:
+        approvals.append(_approval(connection, candidate_id, event))
+    return [row | {"at": row["at"].isoformat()} for row in approvals]
+
+
+def _approval(
+    connection: psycopg.Connection, candidate_id: str, event: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The approval of a candidate that covers all that its latest judgement found."""
     question = _asked(candidate_id, event)
     newest = newest_decision(connection, question)
     if newest is None or newest["decision"] == "rejected":
@@ -188,7 +194,7 @@ def admit(
             + ", ".join(f"{f.rule_id} v{f.rule_version} ({f.observed})" for f in open_findings)
             + ": it needs a new approval"
         )
-    return [newest]
+    return newest
 
 
 # --- who decides, and why -------------------------------------------------------------------------

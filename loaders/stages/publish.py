@@ -22,16 +22,8 @@ from loaders import __version__, audit
 from loaders.log import get_logger, log_context
 from loaders.periods import months_of
 from loaders.postgres.database import Role, connect
-from loaders.publication import (
-    LEDGERS,
-    PublishError,
-    append_differences,
-    candidate_content,
-    content,
-    tables,
-)
+from loaders.publication import LEDGERS, PublishError, append_differences, content, tables
 from loaders.stages.approve import admit
-from loaders.stages.decisions import approvals_of_batches
 from loaders.stages.records import PublishResult
 
 # A reader of two marts and the switch can each hold what the other waits for; the switch gives way.
@@ -92,20 +84,13 @@ def _publish(
 
     new = _candidate_tables(connection)
     period = _check_candidate(connection, candidate_id)
-    contents = candidate_content(connection)
-    approvals = admit(connection, candidate_id, contents)
     release_seq, release_id, previous = _next_release(connection, period)
 
     for table in new:
         # For the comparison below, and so that the first dashboards do not get the worst plans.
         connection.execute(sql.SQL("analyze {}").format(sql.Identifier("candidate", table)))
-    manifest = {
-        **_manifest(connection, candidate_id, release_id, period),
-        "tables": contents,
-        "ledger": {},
-    }
-    approvals += approvals_of_batches(connection, [b["batch_id"] for b in manifest["batches"]])
-    manifest["approvals"] = [row | {"at": row["at"].isoformat()} for row in approvals]
+    manifest = _manifest(connection, new, candidate_id, release_id, period)
+    manifest["approvals"] = admit(connection, candidate_id, manifest)
     causes = _causes(manifest, previous)
     changes: dict[str, int] = {"new": 0, "revised": 0, "withdrawn": 0}
     for ledger in LEDGERS:
@@ -194,9 +179,12 @@ def _next_release(
 
 
 def _manifest(
-    connection: psycopg.Connection, candidate_id: str, release_id: str, period: str
+    connection: psycopg.Connection,
+    candidate_tables: list[str],
+    candidate_id: str,
+    release_id: str,
+    period: str,
 ) -> dict[str, Any]:
-    """What the release stands on: batches, contracts and code."""
     batches = connection.execute(
         """
         select
@@ -215,6 +203,8 @@ def _manifest(
         "candidate_id": candidate_id,
         "period": period,
         "code_version": __version__,
+        "tables": {name: content(connection, "candidate", name) for name in candidate_tables},
+        "ledger": {},
         "batches": accepted,
         "contracts": {
             f"{batch['source']}.{batch['dataset']}": batch["contract_hash"] for batch in accepted
