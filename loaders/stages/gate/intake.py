@@ -13,6 +13,7 @@ from psycopg import sql
 from loaders import audit
 from loaders.contracts.derive import raw_table_ddl
 from loaders.contracts.model import Dataset
+from loaders.history import comparable_since, figures_of
 from loaders.log import get_logger, log_context
 from loaders.periods import end_of, school_year_of, start_of
 from loaders.postgres.database import Role, connect, url
@@ -86,12 +87,17 @@ def gate_intake(batch_id: str, run_id: str = "manual") -> GateResult:
 
 def _variables(batch: Batch) -> dict[str, str]:
     """What ``$name`` in a suite's queries stands for."""
+    source, dataset = batch.dataset.source, batch.dataset.name
     return {
         "period": batch.period,
         "period_start": start_of(batch.period).isoformat(),
         "period_end": end_of(batch.period).isoformat(),
         "raw_table": f'raw."{batch.dataset.raw_table}"',
         "school_year": school_year_of(batch.period),
+        "source": source,
+        "dataset": dataset,
+        "data_label": batch.data_label,
+        "since": comparable_since(source, dataset, batch.period),
     }
 
 
@@ -149,6 +155,7 @@ def _decide(
             said = f"approved by {approval['decided_by']} ({approval['reason']})"
             reason = "; ".join(filter(None, (f"{said}: {judgement.hold.reason}", reason)))
         earlier = judgements_since_acceptance(connection, batch.dataset, batch.period)
+        details |= {"figures": figures_of(connection, stage, suite.histories)}
         loaded = _accept(connection, batch, rules, details)
         if loaded + quarantined != staged + by_contract:
             raise AssertionError(
