@@ -26,8 +26,8 @@ from loaders.audit.export import (
 
 BLOCK = 1 << 16
 #: A row of the trail is kilobytes; a release with its manifest may be a few megabytes.
-MAX_LINE = 64 << 20
-MAX_INDEX = 256 << 20
+MAX_LINE = 16 << 20
+MAX_INDEX = 32 << 20
 #: Rows of one table resemble each other, but deflate's limit (about 1030) is reached by bombs only.
 MAX_RATIO, RATIO_FROM_BYTES = 600, 10 << 20
 LEDGER = re.compile(r"(publication)/(\w+)/(\d{6,})\.csv")

@@ -9,6 +9,8 @@ from typing import Any
 from loaders.audit.chain import Digits
 
 SHOWN = 80
+#: Nothing that is recorded is nested as deeply; what is cannot be walked through.
+MAX_DEPTH = 60
 _ABSENT = object()
 
 
@@ -16,7 +18,8 @@ def parse(text: str) -> dict[str, Any]:
     """A JSON object of the trail, numbers with a fraction in their digits.
 
     Raises:
-        ValueError: it is not one, or it names a key twice, of which a reader may see either.
+        ValueError: it is not one, is nested beyond `MAX_DEPTH`, holds half a character, or names a
+            key twice, of which a reader may see either.
     """
     try:
         value = json.loads(
@@ -25,8 +28,12 @@ def parse(text: str) -> dict[str, Any]:
             parse_constant=_refuse_constant,
             object_pairs_hook=_unique,
         )
+        if "\\ud" in text.lower():
+            json.dumps(value, ensure_ascii=False).encode()
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+    if text.count("{") + text.count("[") > MAX_DEPTH and _is_deep(value):
+        raise ValueError("nested too deeply")
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")
     return value
@@ -62,6 +69,20 @@ def _shown(value: Any) -> str:
         return "(absent)"
     text = value if isinstance(value, Digits) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, (dict, list))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

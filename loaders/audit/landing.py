@@ -47,18 +47,25 @@ def compare_landing(
             yield Finding(None, f"landing {name} of batch {batch_id} is outside the store")
             continue
         is_new = scratch.add_file(str(path))
-        file = landing / path
-        if file.is_symlink() or not file.is_file():
-            if not scratch.is_purged(name):
-                yield Finding(None, f"landing {name} is gone; batch {batch_id} has its receipt")
+        try:
+            found = _hash_of(landing / path)
+        except OSError as error:
+            yield Finding(None, f"landing {name} of batch {batch_id} cannot be read: {error}")
             continue
-        counts["landing"] += is_new
-        with file.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
-        if found != sha256:
+        counts["landing"] += is_new and found is not None
+        if found is None and not scratch.is_purged(name):
+            yield Finding(None, f"landing {name} is gone; batch {batch_id} has its receipt")
+        elif found not in (None, sha256):
             what = f"landing {name} was changed: sha256 {sha256} (batch {batch_id}) → {found}"
             yield Finding(None, what)
     yield from _without_receipt(scratch, landing)
+
+
+def _hash_of(path: Path) -> str | None:
+    if path.is_symlink() or not path.is_file():
+        return None
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _files(

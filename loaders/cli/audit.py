@@ -57,6 +57,8 @@ def audit_export(
     from loaders.audit.trail import DatabaseTrail
 
     with plain_errors(), _snapshot() as connection:
+        if file.exists():
+            raise ValueError(f"{file} is there already; name another file")
         index = export(DatabaseTrail(connection, until), file)
     console.print(f"{file}: {len(index['members'])} members, head {index['head']}", soft_wrap=True)
     console.print("Giữ riêng mã băm này / keep this hash outside.", soft_wrap=True)

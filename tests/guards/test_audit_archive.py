@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import random
 import subprocess
 import sys
 import zipfile
@@ -122,6 +123,8 @@ def test_events_that_changed_places_are_named(archive: Path, tmp_path: Path) -> 
         (b'"seq": 1', b'"x": 1, "seq": 1', "fields that no hash covers: ['x']"),
         (b"+00:00", b"-00:00", "its time is not as PostgreSQL shows it"),
         (b'{"at"', b"[" * 100_000 + b'{"at"', "line 1 cannot be read: nested too deeply"),
+        (b'{"row":', b'{"x":' + b"[" * 70 + b"]" * 70 + b', "row":', "nested too deeply"),
+        (b'"kind": "batch.result"', b'"kind": "\\ud800"', "line 1 cannot be read: "),
         (b'"kind": "batch.result"', b'"kind": "\xff"', "event 1 (batch.result) was changed"),
     ],
 )
@@ -191,6 +194,54 @@ def test_another_packing_and_no_archive_are_refused(archive: Path, tmp_path: Pat
         ExportTrail(tmp_path / "y.zip")
 
 
+PIECES = (
+    *(b'"', b"{", b"}", b"[", b"]", b"\\", b"\n", b"\xff", b"\x00", b"null", b"true", b"1e999"),
+    *(b"-1", b"\\u0000", b"\\ud800", b"9" * 5_000, b",", b":", b"../../x"),
+)
+
+
+def test_no_damage_stops_a_verification_or_stays_hidden(archive: Path, tmp_path: Path) -> None:
+    """Also when the index was adapted to it: what the chain holds gives it away."""
+    rng = random.Random(7)
+    members = members_of(archive)
+    names = [name for name, content in members.items() if content and name not in (INDEX, README)]
+    for number in range(200):
+        name = rng.choice(names)
+        content = bytearray(members[name])
+        place = rng.randrange(len(content))
+        if number % 3 == 0:
+            content[place] ^= rng.randrange(1, 256)
+        elif number % 3 == 1:
+            content[place:place] = rng.choice(PIECES)
+        else:
+            del content[place : place + rng.randrange(1, 30)]
+        damaged = members | {name: bytes(content)}
+        damaged[INDEX] = json.dumps(
+            json.loads(members[INDEX]) | {"members": described(damaged)}
+        ).encode()
+        whats = findings(packed(damaged, tmp_path / "x.zip"))
+        assert whats or same_lines(members[name], bytes(content)), (name, content)
+
+
+def described(members: Members) -> dict[str, dict[str, object]]:
+    return {
+        name: {
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "bytes": len(content),
+            "lines": content.count(b"\n"),
+        }
+        for name, content in members.items()
+        if name != INDEX
+    }
+
+
+def same_lines(before: bytes, after: bytes) -> bool:
+    """White space between the parts of a row, which says nothing."""
+    return [json.loads(line) for line in before.splitlines()] == [
+        json.loads(line) for line in after.splitlines()
+    ]
+
+
 # --- the commands ---------------------------------------------------------------------------------
 
 
@@ -205,6 +256,7 @@ def test_the_commands_export_verify_and_show_the_head(
     path = tmp_path / "trail.zip"
     written = run(audit_app, ["export", str(path)])
     assert (written.exit_code, head in written.output) == (0, True)
+    assert "is there already" in run(audit_app, ["export", str(path)]).output
     unknown = run(audit_app, ["export", str(tmp_path / "x.zip"), "--until", "2025-06.9"])
     assert (unknown.exit_code, "there is no release 2025-06.9" in unknown.output) == (1, True)
     # From here on there is no database.
@@ -254,15 +306,7 @@ def long_archive(path: Path, events: int) -> Path:
     members = {README: b""} | {row_member(table): b"" for table in TABLES}
     members[row_member("audit.event")] = chain.getvalue()
     members[row_member("audit.batch_result")] = rows.getvalue()
-    described = {
-        name: {
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "bytes": len(content),
-            "lines": content.count(b"\n"),
-        }
-        for name, content in members.items()
-    }
-    index = {"format": FORMAT, "until": None, "head": previous, "members": described}
+    index = {"format": FORMAT, "until": None, "head": previous, "members": described(members)}
     return packed(members | {INDEX: json.dumps(index).encode()}, path)
 
 
