@@ -130,7 +130,10 @@ def test_a_waiting_run_is_answered_superseded_or_freed(api: AirflowApi) -> None:
     fourth = api.trigger(DAG, MONTH, "fourth")
     waits(api, fourth)
     approve(waiting.subject_id, by=PERSON, reason=REASON, account="test")
-    assert ended(api, fourth) == ("success", not_published | {"publish": "success"})
+    state, states = ended(api, fourth)
+    # A look that fails for the network is tried anew; it finds the answer at its start: skipped.
+    assert states.pop("approve") in ("success", "skipped")
+    assert (state, states) == ("success", dict.fromkeys(("build", "gate", "publish"), "success"))
     assert [manifest["approvals"][0]["via"] for manifest in manifests()] == ["cli"]
 
     # Other inputs are another candidate, which is asked for again.

@@ -13,6 +13,7 @@ from psycopg import sql
 from loaders import audit
 from loaders.contracts.derive import raw_table_ddl
 from loaders.contracts.model import Dataset
+from loaders.history import comparable_since, figures_of
 from loaders.log import get_logger, log_context
 from loaders.periods import end_of, school_year_of, start_of
 from loaders.postgres.database import Role, connect, url
@@ -86,12 +87,17 @@ def gate_intake(batch_id: str, run_id: str = "manual") -> GateResult:
 
 def _variables(batch: Batch) -> dict[str, str]:
     """What ``$name`` in a suite's queries stands for."""
+    source, dataset = batch.dataset.source, batch.dataset.name
     return {
         "period": batch.period,
         "period_start": start_of(batch.period).isoformat(),
         "period_end": end_of(batch.period).isoformat(),
         "raw_table": f'raw."{batch.dataset.raw_table}"',
         "school_year": school_year_of(batch.period),
+        "source": source,
+        "dataset": dataset,
+        "data_label": batch.data_label,
+        "since": comparable_since(source, dataset, batch.period),
     }
 
 
@@ -149,6 +155,7 @@ def _decide(
             said = f"approved by {approval['decided_by']} ({approval['reason']})"
             reason = "; ".join(filter(None, (f"{said}: {judgement.hold.reason}", reason)))
         earlier = judgements_since_acceptance(connection, batch.dataset, batch.period)
+        details |= {"figures": figures_of(connection, stage, suite.histories)}
         loaded = _accept(connection, batch, rules, details)
         if loaded + quarantined != staged + by_contract:
             raise AssertionError(
@@ -190,7 +197,8 @@ def _proof(
     judgement: _Judgement,
     gate_run: UUID,
 ) -> dict[str, Any]:
-    """By which rules the batch was judged, and the hash of what they found."""
+    """By which rules the batch was judged, and the hashes of what they found and refused."""
+    refused = quarantine_digest(connection, batch.batch_id)
     results = rule_results_digest(connection, batch.batch_id, gate_run)
     if results.rows != len(judgement.outcomes):
         raise AssertionError(f"{results.rows} of {len(judgement.outcomes)} rule results written")
@@ -200,6 +208,8 @@ def _proof(
         "rules_run": len(judgement.outcomes),
         "rules_failed": judgement.failed,
         "rule_results_sha256": results.sha256,
+        "quarantine_rows": refused.rows,
+        "quarantine_sha256": refused.sha256,
     }
     return proof | ({"judged_again": judgement.why_again} if judgement.why_again else {})
 
@@ -207,14 +217,13 @@ def _proof(
 def _accept(
     connection: psycopg.Connection, batch: Batch, rules: Rules, details: dict[str, Any]
 ) -> int:
-    """Swap the batch into raw; rows loaded. ``details`` gets what the acceptance vouches for."""
-    refused = quarantine_digest(connection, batch.batch_id)
-    details |= {"quarantine_rows": refused.rows, "quarantine_sha256": refused.sha256}
+    """Swap the batch into raw; rows loaded. ``details`` gets the id of these rows."""
     before = last_judgement(connection, batch.batch_id, accepted=True)
     clean(connection, batch)
     if before is not None:
         same = is_in_raw(connection, batch.batch_id) and is_same_as_raw(connection, batch)
-        details["rows_id"] = before.rows_id if same else next_rows_id(before, rules, refused.sha256)
+        refused = details["quarantine_sha256"]
+        details["rows_id"] = before.rows_id if same else next_rows_id(before, rules, refused)
     return swap(connection, batch)
 
 
