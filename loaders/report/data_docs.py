@@ -57,6 +57,8 @@ def _pages(files: list[Path]) -> Iterator[tuple[str, str]]:
     from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
     from great_expectations.render.view import DefaultJinjaPageView
 
+    import loaders.query_rules  # noqa: F401 - makes the types of our rules known to the renderer
+
     view = DefaultJinjaPageView(custom_views_directory=str(VIEWS))
     renderer = ValidationResultsPageRenderer(run_info_at_end=True)
     suites: dict[str, list[dict[str, Any]]] = {}
