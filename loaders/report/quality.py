@@ -101,12 +101,12 @@ class QualityPage:
             f"cách ly {words.number(row['rows_quarantined'])}"
             for row in counted
         )
-        change = volumes[-1]["change_pct"]
+        change, share = volumes[-1]["change_pct"], volumes[-1]["quarantined_pct"]
         return {
             **latest,
             "bars": {"drawing": charts.bars(bars), "text": f"Số dòng mỗi kỳ: {told}."},
             "change": _signed(change),
-            "share": words.number(volumes[-1]["quarantined_pct"], 2),
+            "share": words.number(share, 4 if share and share < Decimal("0.005") else 2),
             "trend": _trend(
                 [(row["ends_on"], row["quarantined_pct"]) for row in volumes],
                 "Tỷ lệ cách ly, %",

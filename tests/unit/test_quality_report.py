@@ -105,6 +105,7 @@ def test_sources_are_told_with_timeliness_and_volumes(page: Node) -> None:
     staff = [cell.text for cell in lines["Nhân"].all("td")]
     assert staff[0].startswith("07/2025") and "05/08/2025" in staff[1]
     assert staff[2:4] == ["1", "1.234.567 = 1.234.560 + 7"]
+    assert staff[-1].startswith("0,0006")  # a small share is not none
     (bars,) = lines["Nhân"].all("svg", "bars")
     assert bars.all("title")[0].text == (
         "Số dòng mỗi kỳ: 06/2025: 1.234.567 dòng, cách ly 1.500; "
