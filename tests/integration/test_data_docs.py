@@ -43,7 +43,10 @@ def expectation(rule_id: str, type_: str, kind: str = "row", **kwargs: Any) -> d
 EXPECTATIONS = [
     expectation("in_list", "expect_column_values_to_be_in_set", column="code", value_set=["A"]),
     expectation("given", "expect_column_values_to_not_be_null", column="code"),
-    expectation("lowest", "expect_column_min_to_be_between", "dataset", column="code", min_value=1),
+    expectation(
+        *("mistaken", "unexpected_rows_expectation", "dataset"),
+        unexpected_rows_query="SELECT * FROM {batch} WHERE no_such_column > 1",
+    ),
     expectation("counted", "expect_table_row_count_to_be_between", "dataset", min_value=3),
     expectation(
         *("queried", "unexpected_rows_expectation", "dataset"),
@@ -85,13 +88,11 @@ def kept(warehouse: Any, suite: Any) -> Path:
     assert {name: outcome.result for name, outcome in outcomes.items()} == {
         "small.in_list": "fail",
         "small.given": "fail",
-        "small.lowest": "error",
+        "small.mistaken": "error",
         "small.counted": "pass",
         "small.queried": "fail",
         "small.broken": "error",
     }
-    # There is something to keep out.
-    assert SECRET in outcomes["small.broken"].observed
     path = results_folder() / SUITE / "2025-07.json"
     assert path.exists()
     return path
@@ -115,8 +116,18 @@ def test_counts_are_kept_and_values_are_not(kept: Path) -> None:
     assert results["small.in_list"]["result"]["unexpected_count"] == 2
     assert results["small.queried"]["result"] == {"observed_value": 2}
     assert results["small.broken"]["exception_info"]["raised_exception"] is True
-    assert results["small.lowest"]["exception_info"]["raised_exception"] is True
+    assert results["small.mistaken"]["exception_info"]["raised_exception"] is True
     assert results["small.counted"]["success"] is True
+
+
+def test_why_a_rule_did_not_run_is_told_without_the_value(suite: Any, kept: Path) -> None:
+    """PostgreSQL's own words would be: value "051188001234" is out of range for type integer."""
+    outcomes = run(suite)
+    assert outcomes["small.broken"].observed == (
+        "NumericValueOutOfRange: a value does not fit what the rule does with it"
+    )
+    # The name of what is missing stays.
+    assert "no_such_column" in outcomes["small.mistaken"].observed
 
 
 def test_a_later_run_takes_the_place_of_the_earlier_one(kept: Path, suite: Any) -> None:
