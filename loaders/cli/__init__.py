@@ -11,6 +11,7 @@ from rich.console import Console
 
 from loaders.cli.audit import audit_app
 from loaders.cli.common import console, errors, plain_errors, print_record
+from loaders.cli.rules import rules
 from loaders.log import configure_logging
 from loaders.settings import PROJECT_ROOT, get_settings
 
@@ -27,6 +28,7 @@ app.add_typer(contracts_app, name="contracts")
 app.add_typer(new_app, name="new")
 app.add_typer(postgres_app, name="postgres")
 app.add_typer(audit_app, name="audit")
+app.command()(rules)
 
 Source = Annotated[str, typer.Argument(help="Source system, such as health.")]
 DatasetName = Annotated[str, typer.Argument(help="Dataset of the source, such as staff.")]

@@ -11,6 +11,7 @@ from psycopg import sql
 from loaders import audit
 from loaders.contracts.derive import raw_table_ddl
 from loaders.contracts.model import Dataset
+from loaders.history import comparable_since, figures_of
 from loaders.log import get_logger, log_context
 from loaders.periods import end_of, school_year_of, start_of
 from loaders.postgres.database import Role, connect, url
@@ -62,12 +63,17 @@ def gate_intake(batch_id: str, run_id: str = "manual") -> GateResult:
 
 def _variables(batch: Batch) -> dict[str, str]:
     """What ``$name`` in a suite's queries stands for."""
+    source, dataset = batch.dataset.source, batch.dataset.name
     return {
         "period": batch.period,
         "period_start": start_of(batch.period).isoformat(),
         "period_end": end_of(batch.period).isoformat(),
         "raw_table": f'raw."{batch.dataset.raw_table}"',
         "school_year": school_year_of(batch.period),
+        "source": source,
+        "dataset": dataset,
+        "data_label": batch.data_label,
+        "since": comparable_since(source, dataset, batch.period),
     }
 
 
@@ -101,10 +107,12 @@ def _decide(
         outcomes, _hold_reasons(batch, outcomes, quarantined, staged + by_contract)
     )
     write_rule_results(connection, "batch", batch.batch_id, suite, outcomes, run_id, batch)
+    details = {"rules_run": len(outcomes), "rules_failed": judgement.failed}
     if judgement.hold_reasons:
         status, reason, loaded = "held", "; ".join(judgement.hold_reasons), 0
     else:
         status, reason = "accepted", None
+        details |= {"figures": figures_of(connection, stage, suite.histories)}
         loaded = _swap(connection, batch)
         if loaded + quarantined != staged + by_contract:
             raise AssertionError(
@@ -131,7 +139,7 @@ def _decide(
         rows_loaded=loaded,
         rows_quarantined=quarantined,
         reason=reason,
-        details={"rules_run": result.rules_run, "rules_failed": result.rules_failed},
+        details=details,
         run_id=run_id,
     )
     return result
