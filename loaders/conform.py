@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from loaders import values
+from loaders import fixed_width, values
 from loaders.contracts.cells import fold
 from loaders.contracts.model import Column, Dataset
 from loaders.periods import end_of, start_of
@@ -25,6 +25,8 @@ RULE_VERSION = 1
 #: What quarantine keeps of a cell.
 KEPT_CHARACTERS = 500
 ERROR, PARSED, ROW_DATA = "__error__", "__parsed__", "__row__"
+#: Century, sex and year of birth in a citizen number.
+BIRTH = "__birth__"
 #: Rule id → (dimension, reason in Vietnamese, reason in English).
 CONTRACT_RULES = {
     "contract.row": (
@@ -66,6 +68,15 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Checked:
+    """Typed rows that keep every rule, their identifiers still open, and what the rest broke."""
+
+    frames: list[pl.DataFrame]
+    findings: list[Finding]
+    rows_read: int
+
+
+@dataclass(frozen=True)
 class Conformed:
     """Typed rows ready for COPY (columns as in the stage table) and what was found in the rest."""
 
@@ -89,7 +100,17 @@ class Conformer:
             if c.extension.unit_name
         }
         self._rules = {c.name: self._rules_of(c) for c in dataset.loaded_columns}
-        self._usual = self._values(values.usual)
+        # What is cut out of a plain text is plain: a card's parts need no look of their own.
+        self._plain_headers = {
+            self._headers[c.name]
+            for c in dataset.loaded_columns
+            if c.logical_type == "string"
+            and c.extension.privacy.action != "substring"
+            and not c.extension.codes
+            and not c.extension.unit_name
+            and values.lets_only_plain_text_through(c)
+        }
+        self._usual = self._values(self._usual_value)
         self._careful = self._values(values.typed)
         # One expression for each column: they are computed side by side.
         self._broken = [
@@ -99,10 +120,17 @@ class Conformer:
         ]
         self._protection = [self._protected(c, key) for c in dataset.loaded_columns]
         self._protection += [pl.col(ROW_NUMBER), pl.col(SHEET)]
+        self._typed = [PARSED + c.name for c in dataset.loaded_columns] + [ROW_NUMBER, SHEET]
+        self._errors = [self._error(c).alias(ERROR + c.name) for c in dataset.loaded_columns]
+        self._row_data = self._open_cells().alias(ROW_DATA)
         self._period_seen = False
 
     def conform(self, batch: TextBatch) -> Conformed:
-        """Check, type and pseudonymise one batch.
+        """Check, type and pseudonymise one batch; raises what `check` raises."""
+        return self.protect(self.check(batch))
+
+    def check(self, batch: TextBatch) -> Checked:
+        """Type the cells of one batch and part the rows that break a rule.
 
         Raises:
             ReaderError: the rows belong to another month.
@@ -115,31 +143,52 @@ class Conformer:
         ]
         frame = batch.frame
         if frame.height == 0:
-            return Conformed(frame, findings, len(findings))
+            return Checked([], findings, len(findings))
         good, rest = self._split(frame, self._usual)
         self._check_period(good)
-        frames = [good.select(self._protection)]
+        frames = [good]
         if rest.height:
             # Few rows are not written in the usual way: only they are looked at with all care.
             good, bad = self._split(rest, self._careful)
             self._check_period(good if good.height else bad)
-            frames.append(good.select(self._protection))
+            frames.append(good)
             findings += self._findings(bad)
-        return Conformed(pl.concat(frames), findings, frame.height + len(batch.broken))
+        return Checked(frames, findings, frame.height + len(batch.broken))
+
+    def protect(self, checked: Checked) -> Conformed:
+        """The rows with pseudonyms in place of identifiers."""
+        frames = [frame.select(self._protection) for frame in checked.frames]
+        frame = pl.concat(frames) if frames else pl.DataFrame()
+        return Conformed(frame, checked.findings, checked.rows_read)
 
     def _split(
         self, frame: pl.DataFrame, parsed: list[pl.Expr]
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Rows that keep every rule, with their typed values, and the others likewise."""
+        """Rows that keep every rule, with their typed values alone, and the others whole."""
         checked = frame.with_columns(parsed)
         failing = checked.select(self._broken).select(pl.any_horizontal(pl.all())).to_series()
+        good = checked.select(self._typed)
         if not failing.any():
-            return checked, frame.clear()
-        return checked.filter(~failing), checked.filter(failing)
+            return good, checked.clear()
+        return good.filter(~failing), checked.filter(failing)
 
     def _values(self, typed: Callable[[Column, pl.Expr], pl.Expr]) -> list[pl.Expr]:
         columns = self.dataset.loaded_columns
-        return [self._parsed(column, typed).alias(PARSED + column.name) for column in columns]
+        parsed = [self._parsed(column, typed).alias(PARSED + column.name) for column in columns]
+        # Each use of an expression computes it anew; these digits are used four times.
+        births = [
+            self._text(column)
+            .str.slice(3, 3)
+            .cast(pl.Int32, strict=False)
+            .alias(BIRTH + column.name)
+            for column in columns
+            if column.extension.citizen_number
+        ]
+        return parsed + births
+
+    def _usual_value(self, column: Column, text: pl.Expr) -> pl.Expr:
+        is_plain = self._headers[column.name] in self._plain_headers
+        return values.usual(column, text, is_plain=is_plain)
 
     def _cell(self, column: Column) -> pl.Expr:
         header = column.header(self.period)
@@ -181,7 +230,8 @@ class Conformer:
             years = dt.date(1900, 1, 1), dt.date(2199, 12, 31)
             rules.append((~parsed.is_between(*years), "contract.range"))
         if column.pattern:
-            rules.append((~text.str.contains(column.pattern), "contract.pattern"))
+            is_like = fixed_width.contains(text, column.pattern)
+            rules.append((~is_like, "contract.pattern"))
         if column.enum:
             rules.append((~text.is_in([fold(value) for value in column.enum]), "contract.enum"))
         if column.minimum is not None:
@@ -204,8 +254,7 @@ class Conformer:
     def _citizen_number_agrees(self, column: Column) -> pl.Expr:
         citizen = column.extension.citizen_number
         assert citizen is not None
-        text = self._text(column)
-        century_and_year = text.str.slice(3, 3).cast(pl.Int32, strict=False)
+        century_and_year = pl.col(BIRTH + column.name)
         digit = century_and_year // 100
         agrees = digit.is_between(0, 5)
         if citizen.sex_column:
@@ -237,21 +286,16 @@ class Conformer:
         """One finding for each failing cell, in order of rows and columns."""
         if bad.height == 0:
             return []
-        shown = pl.lit("{}")
-        if self._open_headers:
-            cells = [_kept(pl.col(header)) for header in sorted(self._open_headers)]
-            shown = pl.struct(cells).struct.json_encode()
-        bad = bad.with_columns(
-            *(self._error(c).alias(ERROR + c.name) for c in self.dataset.loaded_columns),
-            shown.alias(ROW_DATA),
-        )
+        bad = bad.with_columns(*self._errors, self._row_data)
         findings = []
         for column in self.dataset.loaded_columns:
-            rule = pl.col(ERROR + column.name)
-            cells = bad.filter(rule.is_not_null()).select(
+            errors = bad.get_column(ERROR + column.name)
+            if errors.null_count() == bad.height:
+                continue
+            cells = bad.filter(errors.is_not_null()).select(
                 ROW_NUMBER,
                 SHEET,
-                rule,
+                pl.col(errors.name),
                 self._shown(column),
                 self._above(column),
                 _kept(self._shown(column)).alias("kept"),
@@ -263,6 +307,13 @@ class Conformer:
                     Finding(number, sheet, column.name, rule_id, kept, row_data, *reasons)
                 )
         return sorted(findings, key=lambda finding: finding.row_number)
+
+    def _open_cells(self) -> pl.Expr:
+        """What may be shown of a row, as JSON."""
+        if not self._open_headers:
+            return pl.lit("{}")
+        cells = [_kept(pl.col(header)) for header in sorted(self._open_headers)]
+        return pl.struct(cells).struct.json_encode()
 
     def _shown(self, column: Column) -> pl.Expr:
         """The cell, where it may be shown."""

@@ -10,6 +10,7 @@ import re
 
 import polars as pl
 
+from loaders import fixed_width
 from loaders.contracts.cells import FOLDS, ISO, PRECISIONS, CellOptions, DateForm, date_forms
 from loaders.contracts.model import Column, ColumnExtension
 
@@ -23,18 +24,31 @@ _SERIAL_OF_1970, _NO_SUCH_DAY = 25_569, 60
 
 
 #: A pattern that only lets printable ASCII without spaces through: folding changes nothing there.
-_PLAIN = re.compile(r"\^[\w\[\]{}(),?+*|/:-]+\$", re.ASCII)
+#: One with "|" may be bound to the start or the end alone.
+_PLAIN = re.compile(r"\^[\w\[\]{}(),?+*/:-]+\$", re.ASCII)
 
 
-def usual(column: Column, text: pl.Expr) -> pl.Expr:
+def lets_only_plain_text_through(column: Column) -> bool:
+    """Whether a cell that keeps the column's pattern is one that folding leaves as it is."""
+    return bool(column.pattern and _PLAIN.fullmatch(column.pattern))
+
+
+def usual(column: Column, text: pl.Expr, *, is_plain: bool = False) -> pl.Expr:
     """What `typed` gives for a text in the usual way of writing, null or unfit for any other.
 
     A row that keeps all rules with these values has the values of `typed`.
+
+    Args:
+        is_plain: the rules of another column see to it that folding changes nothing here.
     """
     options = column.extension
     if column.logical_type == "date" and options.formats:
+        month_start = options.privacy.action == "truncate_month"
+        date = fixed_width.to_date(text, options.formats[0], month_start=month_start)
+        if date is not None:
+            return date
         return _kept(options, _parsed(date_forms(options)[0], options, text))
-    is_plain = bool(column.enum or (column.pattern and _PLAIN.fullmatch(column.pattern)))
+    is_plain = is_plain or bool(column.enum) or lets_only_plain_text_through(column)
     if column.logical_type == "string" and is_plain and not options.codes:
         return text
     return typed(column, text)

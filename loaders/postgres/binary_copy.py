@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import polars as pl
 
+from loaders import fixed_width
+
 #: Bytes of a value; text has its own length.
 WIDTHS = {"bigint": 8, "date": 4, "uuid": 16}
 #: Few enough that the records stay in the processor's cache.
@@ -71,12 +73,11 @@ class BinaryCopy:
         kind = self.types[values.name]
         if kind != "text" and values.null_count() == 0:
             return WIDTHS[kind]
-        if kind == "text":
-            lengths = values.str.len_bytes().cast(pl.Int32).fill_null(-1)
-        else:
-            lengths = values.is_null().replace_strict({True: -1, False: WIDTHS[kind]})
-        least, most = lengths.min(), lengths.max()
-        return least if least == most else lengths  # type: ignore[return-value]
+        lengths = fixed_width.lengths(values) if kind == "text" else WIDTHS[kind]
+        if values.null_count():
+            lengths = np.where(values.is_null(), -1, lengths)
+        least, most = int(lengths.min()), int(lengths.max())
+        return least if least == most else pl.Series(lengths)
 
     def _records(self, frame: pl.DataFrame, shape: dict[str, int]) -> memoryview:
         fields: list[tuple[str, str]] = [("count", ">i2")]
@@ -93,9 +94,15 @@ class BinaryCopy:
         records[:] = like
         for name, length in shape.items():
             if length > 0:
-                cells = _bytes(frame.get_column(name), self.types[name])
-                records[name] = cells.view(f"V{length}")
+                records[name] = _items(frame.get_column(name), self.types[name], length)
         return memoryview(records).cast("B")
+
+
+def _items(values: pl.Series, kind: str, length: int) -> np.ndarray:
+    """The cells as opaque items of ``length`` bytes; none is null and all have this length."""
+    if kind == "text" and length <= fixed_width.LETTERS:
+        return fixed_width.letters(values, length)
+    return _bytes(values, kind).view(f"V{length}")
 
 
 def _bytes(values: pl.Series, kind: str) -> np.ndarray:

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -24,8 +25,8 @@ from loaders.readers.base import (
     ReaderError,
     Table,
     TextBatch,
-    clean,
     header_text,
+    trimmed,
 )
 from loaders.readers.encodings import undecodable, utf8_stream
 from loaders.readers.quoting import Quoting
@@ -191,15 +192,15 @@ def _batch(block: bytes, table: Table, layout: _Layout, next_row: int) -> tuple[
     """The rows of a block, and the number of the row after it."""
     wanted = [header for header in table.headers if table.is_wanted(header)]
     _check_text(block)
-    frame, ragged = _parse(block, layout, wanted + layout.beyond)
-    height = frame.height + len(ragged)
+    cells, ragged = _parse(block, layout, wanted + layout.beyond)
+    height = cells.num_rows + len(ragged)
     has_quotes = layout.quote is not None and layout.quote.encode() in block
     if has_quotes and _lines_in(block) > height:
         _refuse_swallowed_rows(block, layout, ragged, next_row)
     numbers = pl.int_range(next_row, next_row + height, eager=True)
     if ragged:
         numbers = numbers.filter(~numbers.is_in([next_row - 1 + row.number for row in ragged]))
-    frame = clean(frame)
+    frame = _clean(cells)
     is_filled = _filled(frame, block, layout)
     frame = frame.with_columns(numbers.alias(ROW_NUMBER), pl.lit("").alias(SHEET))
     if is_filled is not None:
@@ -244,7 +245,7 @@ def _check_text(block: bytes) -> None:
 
 def _parse(
     block: bytes, layout: _Layout, wanted: list[str]
-) -> tuple[pl.DataFrame, list[pacsv.InvalidRow]]:
+) -> tuple[pa.Table, list[pacsv.InvalidRow]]:
     broken: list[pacsv.InvalidRow] = []
 
     def keep_broken(row: pacsv.InvalidRow) -> str:
@@ -271,7 +272,32 @@ def _parse(
             check_utf8=False,  # _check_text has
         ),
     )
-    return pl.DataFrame(pl.from_arrow(cells)), broken
+    return cells, broken
+
+
+def _clean(cells: pa.Table) -> pl.DataFrame:
+    """The cells without outer spaces, empty ones as null.
+
+    A column of visible ASCII has nothing to take off, and a look at its bytes costs a twentieth of
+    a look at its cells.
+    """
+    columns = []
+    for name, text in zip(cells.column_names, cells.columns, strict=True):
+        column = pl.Series(name, text)
+        columns.append(column if _is_visible_ascii(text) else trimmed(column))
+    return pl.DataFrame(columns)
+
+
+def _is_visible_ascii(text: pa.ChunkedArray) -> bool:
+    for chunk in text.chunks:
+        if chunk.type != pa.string():
+            return False
+        _, ends, letters = chunk.buffers()
+        ends = np.frombuffer(ends, dtype=np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
+        letters = np.frombuffer(letters, dtype=np.uint8)[ends[0] : ends[-1]]
+        if letters.size and not (letters.min() > ord(" ") and letters.max() < 128):
+            return False
+    return True
 
 
 def _filled(frame: pl.DataFrame, block: bytes, layout: _Layout) -> pl.Series | None:
@@ -280,7 +306,7 @@ def _filled(frame: pl.DataFrame, block: bytes, layout: _Layout) -> pl.Series | N
         return None
     if frame.select(pl.all_horizontal(pl.all().is_null()).any()).item():
         # The cells that nobody asked for tell an empty line from a poor record.
-        frame = clean(_parse(block, layout, layout.columns)[0])
+        frame = _clean(_parse(block, layout, layout.columns)[0])
         return frame.select(pl.any_horizontal(pl.all().is_not_null())).to_series()
     return None
 
@@ -291,9 +317,9 @@ def _refuse_swallowed_rows(
     """A stray quote makes one cell of all rows up to the next one; nothing else would notice."""
     between = re.escape(layout.delimiter)
     a_row = rf"[\r\n](?:[^\r\n]*{between}){{{len(layout.columns) - 1}}}[^\r\n]*(?:[\r\n]|$)"
-    frame, _ = _parse(block, layout, layout.columns)
+    cells, _ = _parse(block, layout, layout.columns)
     holds_rows = pl.any_horizontal(pl.all().str.contains(a_row)).fill_null(False)
-    swallowed = frame.select(holds_rows).to_series()
+    swallowed = pl.DataFrame(cells).select(holds_rows).to_series()
     numbers = [row.number for row in ragged if re.search(a_row, row.text.rstrip("\r\n"))]
     if swallowed.any():
         numbers.append(1 + (swallowed.arg_max() or 0))

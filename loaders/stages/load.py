@@ -16,9 +16,10 @@ from psycopg import sql
 from loaders import audit
 from loaders.conform import CONTRACT_RULES, RULE_VERSION, Conformer, Finding
 from loaders.contracts.derive import column_list, table_columns
-from loaders.contracts.model import LINEAGE_COLUMNS, Dataset, get_dataset
+from loaders.contracts.model import Dataset, get_dataset
 from loaders.corrections import Correction, Corrector, read_corrections
 from loaders.log import get_logger, log_context
+from loaders.periods import start_of
 from loaders.postgres.binary_copy import BinaryCopy
 from loaders.postgres.database import Role, connect
 from loaders.readers import ReaderError, Table
@@ -45,12 +46,17 @@ class Batch:
 
     @property
     def constants(self) -> dict[str, str]:
-        """Lineage columns that have one value in the whole batch."""
-        return {
+        """Columns that have one value in the whole batch."""
+        constants = {
             "_period": self.period,
             "_batch_id": self.batch_id,
             "_data_label": self.data_label,
         }
+        name = self.dataset.extension.period_column
+        if name and self.dataset.column(name).required:
+            # A row with another month, or with none, is not let through.
+            constants[name] = start_of(self.period).isoformat()
+        return constants
 
     @property
     def stage_table(self) -> str:
@@ -172,9 +178,10 @@ def _create_stage(
 
 def _add_constants(connection: psycopg.Connection, batch: Batch, stage: sql.Identifier) -> None:
     """What is the same in every row: kept once in the catalogue, neither sent nor stored by row."""
+    types = table_columns(batch.dataset)
     added = (
         sql.SQL("ADD COLUMN {} {} DEFAULT {}").format(
-            sql.Identifier(name), sql.SQL(LINEAGE_COLUMNS[name]), sql.Literal(value)
+            sql.Identifier(name), sql.SQL(types[name]), sql.Literal(value)
         )
         for name, value in batch.constants.items()
     )

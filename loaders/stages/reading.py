@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
 
@@ -15,6 +16,8 @@ from loaders.contracts.model import Dataset
 from loaders.corrections import Corrector
 from loaders.readers import READERS, ReaderError, Table, TextBatch
 from loaders.readers.base import check_headers
+
+Item = TypeVar("Item")
 
 
 @dataclass
@@ -79,8 +82,11 @@ def read_rows(
     """
     most = conformer.dataset.extension.limits.max_rows
     accounts = Accounts()
-    for text in _ahead(table.batches):
-        conformed = conformer.conform(TextBatch(corrector.apply(text.frame), text.broken))
+    corrected = (
+        TextBatch(corrector.apply(text.frame), text.broken) for text in _ahead(table.batches)
+    )
+    for checked in _ahead(map(conformer.check, corrected)):
+        conformed = conformer.protect(checked)
         accounts.read += conformed.rows_read
         accounts.good += conformed.frame.height
         if accounts.read > most:
@@ -102,13 +108,13 @@ def read_rows(
     return accounts
 
 
-def _ahead(batches: Iterator[TextBatch]) -> Iterator[TextBatch]:
-    """The same batches, the next one being read while the caller works on this one."""
-    with ThreadPoolExecutor(1, "reader") as reader:
-        coming = reader.submit(next, batches, None)
-        while (batch := coming.result()) is not None:
-            coming = reader.submit(next, batches, None)
-            yield batch
+def _ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The same items, the next one being made while the caller works on this one."""
+    with ThreadPoolExecutor(1, "ahead") as maker:
+        coming = maker.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = maker.submit(next, items, None)
+            yield item
 
 
 def _check_totals(table: Table, stated_rows: int | None, read: int) -> None:

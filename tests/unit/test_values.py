@@ -258,6 +258,24 @@ def test_an_identifier_with_a_pattern_is_never_repaired() -> None:
     ]
 
 
+def test_a_pattern_that_leaves_an_end_open_does_not_keep_a_text_from_being_folded() -> None:
+    result = conform([column("string", pattern="^A|B$")], x=["A", "A\u00a0c", "c\u200bB"])
+    assert result.frame["x"].to_list() == ["A", "A c", "cB"]
+
+
+@pytest.mark.parametrize("pattern", ["^[A-Z]{2} ?[0-9]$", "^[A-Z]{2}[0-9]$", "^A|7$"])
+def test_a_part_of_a_text_is_folded_unless_its_pattern_sees_to_it(pattern: str) -> None:
+    part = {"action": "substring", "start": 0, "stop": 3}
+    columns = [column("string", "x", pattern=pattern)]
+    columns += [column("string", "part", header="x", privacy=part)]
+    result = conform(columns, x=["AB7", "A\u00a0\u00a0B7", "\u200bAB7", "AB 7"])
+    alone = conform(columns[1:], x=["AB7", "A\u00a0\u00a0B7", "\u200bAB7", "AB 7"])
+    parts = dict(alone.frame.select("_row_number", "part").iter_rows())
+    good = result.frame.select("_row_number", "part").rows()
+    assert good == [(number, parts[number]) for number, _ in good]
+    assert good[0] == (1, "AB7")
+
+
 def test_what_is_invisible_is_no_value() -> None:
     result = conform([column("string", required=True)], x=["a", "\u200b"])
     assert [(f.row_number, f.rule_id) for f in result.findings] == [(2, "contract.required")]
