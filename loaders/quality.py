@@ -34,6 +34,16 @@ DIMENSIONS = Literal[
 ]
 ROW_KEY = "_row_number"
 SQL_RULE = "unexpected_rows_expectation"
+#: Of a row rule: how many rows fail, and the query that finds them all. None of them is fetched.
+COUNTED = {
+    "result_format": "BASIC",
+    "include_unexpected_rows": False,
+    "partial_unexpected_count": 0,
+    "return_unexpected_index_query": True,
+    "unexpected_index_column_names": [ROW_KEY],
+}
+#: Of the other rules: also what was found; of a query's rows at most 200 come.
+DESCRIBED = {"result_format": "COMPLETE", "include_unexpected_rows": False}
 #: What of the first failing row is shown, at most.
 SHOWN_CHARACTERS = 500
 
@@ -204,26 +214,10 @@ def run_suite(
             warnings.simplefilter("ignore", DeprecationWarning)
             asset = source.add_table_asset(table, table_name=table, schema_name=schema)
         batch = asset.add_batch_definition_whole_table("whole").get_batch()
-        expectations = [
-            {
-                "type": rule.type,
-                "kwargs": _substitute(rule.kwargs, variables),
-                "severity": rule.severity,
-                "meta": {"id": rule.meta.id},
-            }
-            for rule in suite.rules
-        ]
-        validation = batch.validate(
-            gx.ExpectationSuite(name=suite.name, expectations=expectations),
-            # Complete, so that a rule can say what it found; of a query's rows at most 200 come.
-            result_format={"result_format": "COMPLETE", "include_unexpected_rows": False}
-            | (
-                {"unexpected_index_column_names": [ROW_KEY]}
-                if any(rule.meta.kind == "row" for rule in suite.rules)
-                else {}
-            ),
-        )
-        results = {r.expectation_config.meta["id"]: r for r in validation.results}
+        row_rules = [rule for rule in suite.rules if rule.meta.kind == "row"]
+        whole_rules = [rule for rule in suite.rules if rule.meta.kind != "row"]
+        results = _validate(batch, suite.name, row_rules, variables, COUNTED)
+        results |= _validate(batch, suite.name, whole_rules, variables, DESCRIBED)
         rows = _row_count(source, schema, table)
     finally:
         source.get_execution_engine().close()
@@ -231,6 +225,34 @@ def run_suite(
     return [
         _outcome(rule, results.get(rule.meta.id), rows, target, variables) for rule in suite.rules
     ]
+
+
+def _validate(
+    batch: Any,
+    name: str,
+    rules: Sequence[Rule],
+    variables: Mapping[str, str],
+    result_format: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Rule id → Great Expectations' result."""
+    if not rules:
+        return {}
+    from great_expectations import ExpectationSuite
+
+    from loaders.row_rules import ROW_RULE
+
+    expectations = [
+        {
+            "type": ROW_RULE if (rule.type, rule.meta.kind) == (SQL_RULE, "row") else rule.type,
+            "kwargs": _substitute(rule.kwargs, variables),
+            "severity": rule.severity,
+            "meta": {"id": rule.meta.id},
+        }
+        for rule in rules
+    ]
+    suite = ExpectationSuite(name=name, expectations=expectations)
+    validation = batch.validate(suite, result_format=dict(result_format))
+    return {result.expectation_config.meta["id"]: result for result in validation.results}
 
 
 def _row_count(source: Any, schema: str, table: str) -> int:
