@@ -14,7 +14,8 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -24,7 +25,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import StaticPool
 
 from loaders.history import History
 
@@ -202,13 +203,13 @@ def run_suite(
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
-    source = context.data_sources.add_postgres(
-        # Great Expectations makes engines of its own and forgets them; none keeps a connection.
-        "warehouse",
-        connection_string=url,
-        kwargs={"poolclass": NullPool},
-    )
-    try:
+    with _one_connection_each() as pool:
+        source = context.data_sources.add_postgres(
+            "warehouse",
+            connection_string=url,
+            # Each query is a transaction of its own: nothing to begin, nothing to roll back.
+            kwargs={"poolclass": pool, "isolation_level": "AUTOCOMMIT"},
+        )
         with warnings.catch_warnings():
             # Deprecated in favour of a schema in the connection, which its PostgreSQL source lacks.
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -219,12 +220,31 @@ def run_suite(
         results = _validate(batch, suite.name, row_rules, variables, COUNTED)
         results |= _validate(batch, suite.name, whole_rules, variables, DESCRIBED)
         rows = _row_count(source, schema, table)
-    finally:
-        source.get_execution_engine().close()
     target = f'"{schema}"."{table}"'
     return [
         _outcome(rule, results.get(rule.meta.id), rows, target, variables) for rule in suite.rules
     ]
+
+
+@contextmanager
+def _one_connection_each() -> Iterator[type[StaticPool]]:
+    """The pool that engines take; the connections of all of them are closed at the end.
+
+    Great Expectations makes engines of its own and forgets them. Each keeps its one connection for
+    all queries of a suite: to connect anew takes longer than most of them.
+    """
+    pools: list[StaticPool] = []
+
+    class OneConnection(StaticPool):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            pools.append(self)
+
+    try:
+        yield OneConnection
+    finally:
+        for pool in pools:
+            pool.dispose()
 
 
 def _validate(

@@ -27,6 +27,7 @@ class Gate:
 
     def __init__(self) -> None:
         self.warned: Findings = set()
+        self._earlier: dict[str, Findings] = {}
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -49,12 +50,16 @@ class Gate:
     def judge(self, source: str, dataset: str, period: str) -> Findings:
         """Every row of the delivery that lies in the inbox which some rule found.
 
+        The same bytes again, when their rows are in raw, were judged before.
+
         Raises:
             AssertionError: the delivery was not judged.
         """
         landed = land(source, dataset, period)
         assert landed.batch_id is not None, f"{dataset} {period}: {landed.reason}"
         loaded = load(landed.batch_id)
+        if loaded.status == "unchanged":
+            return self._earlier[landed.batch_id]
         assert loaded.status == "loaded", f"{dataset} {period}: {loaded.reason}"
         self.warned = set()
         judged = gate_intake(landed.batch_id)
@@ -65,7 +70,9 @@ class Gate:
                 'select row_number, rule_id from quarantine."row" where batch_id = %s',
                 (landed.batch_id,),
             ).fetchall()
-        return {(number, rule) for number, rule in rows} | self.warned
+        found = {(number, rule) for number, rule in rows} | self.warned
+        self._earlier[landed.batch_id] = found
+        return found
 
 
 @dataclass
