@@ -35,7 +35,9 @@ DIMENSIONS = Literal[
 ]
 ROW_KEY = "_row_number"
 SQL_RULE = "unexpected_rows_expectation"
-#: Of a row rule: how many rows fail, and the query that finds them all. None of them is fetched.
+#: What one sort or hash table of a rule may take; what is larger goes to disk.
+WORK_MEM = "64MB"
+#: At intake: how many rows fail a rule, and the query that finds them; none of them is fetched.
 COUNTED = {
     "result_format": "BASIC",
     "include_unexpected_rows": False,
@@ -43,7 +45,7 @@ COUNTED = {
     "return_unexpected_index_query": True,
     "unexpected_index_column_names": [ROW_KEY],
 }
-#: Of the other rules: also what was found; of a query's rows at most 200 come.
+#: Of a candidate: also what was found; of a query's rows at most 200 come.
 DESCRIBED = {"result_format": "COMPLETE", "include_unexpected_rows": False}
 #: What of the first failing row is shown, at most.
 SHOWN_CHARACTERS = 500
@@ -81,13 +83,17 @@ class Rule:
     history: History | None = None
 
     @property
+    def is_query(self) -> bool:
+        return self.type == SQL_RULE
+
+    @property
     def expected(self) -> str:
         """What the rule tolerates: its own words, or Great Expectations' arguments."""
         if self.meta.limit:
             return self.meta.limit
         if self.history:
             return self.history.limit
-        return "" if self.type == SQL_RULE else json.dumps(dict(self.kwargs), ensure_ascii=False)
+        return "" if self.is_query else json.dumps(dict(self.kwargs), ensure_ascii=False)
 
 
 @dataclass(frozen=True)
@@ -201,24 +207,41 @@ def run_suite(
     # Importing Great Expectations takes seconds; only gates pay for it.
     import great_expectations as gx
 
+    from loaders.query_rules import TYPE_OF
+
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     with _one_connection_each() as pool:
         source = context.data_sources.add_postgres(
             "warehouse",
             connection_string=url,
-            # Each query is a transaction of its own: nothing to begin, nothing to roll back.
-            kwargs={"poolclass": pool, "isolation_level": "AUTOCOMMIT"},
+            kwargs={
+                "poolclass": pool,
+                # Each query is a transaction of its own: nothing to begin, nothing to roll back.
+                "isolation_level": "AUTOCOMMIT",
+                "connect_args": {"options": f"-c work_mem={WORK_MEM}"},
+            },
         )
         with warnings.catch_warnings():
             # Deprecated in favour of a schema in the connection, which its PostgreSQL source lacks.
             warnings.simplefilter("ignore", DeprecationWarning)
             asset = source.add_table_asset(table, table_name=table, schema_name=schema)
         batch = asset.add_batch_definition_whole_table("whole").get_batch()
-        row_rules = [rule for rule in suite.rules if rule.meta.kind == "row"]
-        whole_rules = [rule for rule in suite.rules if rule.meta.kind != "row"]
-        results = _validate(batch, suite.name, row_rules, variables, COUNTED)
-        results |= _validate(batch, suite.name, whole_rules, variables, DESCRIBED)
+        expectations = [
+            {
+                "type": TYPE_OF.get(rule.meta.kind, rule.type) if rule.is_query else rule.type,
+                "kwargs": _substitute(rule.kwargs, variables),
+                "severity": rule.severity,
+                "meta": {"id": rule.meta.id},
+            }
+            for rule in suite.rules
+        ]
+        is_intake = any(rule.meta.kind == "row" for rule in suite.rules)
+        validation = batch.validate(
+            gx.ExpectationSuite(name=suite.name, expectations=expectations),
+            result_format=COUNTED if is_intake else DESCRIBED,
+        )
+        results = {r.expectation_config.meta["id"]: r for r in validation.results}
         rows = _row_count(source, schema, table)
     target = f'"{schema}"."{table}"'
     return [
@@ -245,34 +268,6 @@ def _one_connection_each() -> Iterator[type[StaticPool]]:
     finally:
         for pool in pools:
             pool.dispose()
-
-
-def _validate(
-    batch: Any,
-    name: str,
-    rules: Sequence[Rule],
-    variables: Mapping[str, str],
-    result_format: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Rule id → Great Expectations' result."""
-    if not rules:
-        return {}
-    from great_expectations import ExpectationSuite
-
-    from loaders.row_rules import ROW_RULE
-
-    expectations = [
-        {
-            "type": ROW_RULE if (rule.type, rule.meta.kind) == (SQL_RULE, "row") else rule.type,
-            "kwargs": _substitute(rule.kwargs, variables),
-            "severity": rule.severity,
-            "meta": {"id": rule.meta.id},
-        }
-        for rule in rules
-    ]
-    suite = ExpectationSuite(name=name, expectations=expectations)
-    validation = batch.validate(suite, result_format=dict(result_format))
-    return {result.expectation_config.meta["id"]: result for result in validation.results}
 
 
 def _row_count(source: Any, schema: str, table: str) -> int:
@@ -304,7 +299,7 @@ def _outcome(
         return RuleOutcome(rule, rows, 0, message[:500], expected, "error")
     found = dict(result.result)
     query: str | None = None
-    if rule.type == SQL_RULE:
+    if rule.is_query:
         failing = int(found.get("observed_value", 0))
         observed = f"{failing} rows"
         if rule.meta.kind == "row":

@@ -276,6 +276,25 @@ def test_a_key_of_a_person_is_never_shown(warehouse: Warehouse) -> None:
     assert (outcome.observed, outcome.expected) == ("found=2", "at most 1")
 
 
+@pytest.mark.parametrize("kind", ["row", "dataset"])
+def test_a_query_runs_once(warehouse: Warehouse, kind: str) -> None:
+    """Great Expectations' own type runs it twice: for rows, and again for their number."""
+    deliver((1, "A", 1))
+    with connect(Role.LOADER) as connection:
+        connection.execute("drop sequence if exists stage.runs")
+        connection.execute("create sequence stage.runs")
+    meta = judge(ROWS).rule.meta.model_dump() | {"kind": kind, "column": "code"}
+    query = "SELECT _row_number, nextval('stage.runs') AS found FROM {batch}"
+    rule = Rule(
+        RuleMeta.model_validate(meta), "warning", SQL_RULE, {"unexpected_rows_query": query}
+    )
+    suite = Suite("people", Path("people.json"), (rule,))
+    outcome = run_suite(url(Role.LOADER), "stage", "judged", suite, {})[0]
+    assert (outcome.result, outcome.rows_failing) == ("fail", 1)
+    with connect(Role.LOADER) as connection:
+        assert connection.execute("select last_value from stage.runs").fetchone() == (1,)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -38,7 +38,8 @@ class Example(BaseModel):
 
     ``fires`` holds for each rule the rows that it must find: a row rule's are added to the clean
     ones, a dataset rule's are the whole delivery. ``before`` is the delivery of the period before
-    (three rows when left out), ``around`` what other raw tables hold in the same period.
+    (three rows when left out), ``around`` what other raw tables hold in the same period, or in that
+    of ``table@period``.
     In columns of pseudonyms one letter or a number stands for a key. ``times: 40`` in a change
     means forty such rows, in which ``"{n}"`` is 1, 2, 3 and so on.
     """
@@ -76,6 +77,14 @@ def border(warehouse: Warehouse) -> Iterator[None]:
             earlier = _periods(name)[1]
             _deliver(connection, name, example.rows(example.before), earlier)
             _accept(connection, name, earlier)
+        beside = {
+            _beside(key, _periods(name)[0])
+            for name, example in EXAMPLES.items()
+            for key in example.around
+        }
+        for other, period in sorted(beside - {(name, _periods(name)[1]) for name in EXAMPLES}):
+            _deliver(connection, other, [], period)
+            _accept(connection, other, period)
     with connect(Role.TRANSFORMER) as connection:
         connection.execute(
             "create table reference.geo_unit (unit_level text, unit_code text, valid_from date,"
@@ -123,10 +132,14 @@ def _periods(raw_table: str) -> tuple[str, str]:
     return EXAMPLES[raw_table].periods or PERIODS[frequency]
 
 
-def _period_beside(raw_table: str, period: str) -> str:
-    """The period itself, or the last month of it for a dataset that comes each month."""
+def _beside(key: str, period: str) -> tuple[str, str]:
+    """Table and period of a key of ``around``: ``table``, or ``table@period``.
+
+    Without a period it is the judged one, or the last month of it for a dataset that comes monthly.
+    """
+    raw_table, _, named = key.partition("@")
     monthly = DATASETS[raw_table].extension.schedule.frequency == "monthly"
-    return months_of(period)[1] if monthly else period
+    return raw_table, named or (months_of(period)[1] if monthly else period)
 
 
 def _deliver(connection: Any, raw_table: str, rows: list[dict[str, Any]], period: str) -> None:
@@ -206,8 +219,9 @@ def judge(
     dataset, (period, _) = DATASETS[raw_table], _periods(raw_table)
     table = sql.Identifier("stage", "judged")
     with connect(Role.LOADER) as connection:
-        for other, beside in EXAMPLES[raw_table].around.items():
-            _deliver(connection, other, beside, _period_beside(other, period))
+        for key, rows_beside in EXAMPLES[raw_table].around.items():
+            other, at = _beside(key, period)
+            _deliver(connection, other, rows_beside, at)
         connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
         connection.execute(
             sql.SQL("CREATE TABLE {} ({})").format(table, column_list(table_columns(dataset)))

@@ -32,7 +32,7 @@ def gate_release(candidate_id: str, run_id: str = "manual") -> GateResult:
         for path in suite_files("release"):
             suite = get_suite("release", path.stem)
             variables = {"period": period, "period_end": end_of(period).isoformat()}
-            outcomes = run_suite(url(Role.TRANSFORMER), "candidate", suite.name, suite, variables)
+            outcomes = run_suite(url(Role.PUBLISHER), "candidate", suite.name, suite, variables)
             judged.append((suite, outcomes))
         outcomes = [outcome for _, found in judged for outcome in found]
         reasons = [
