@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,10 @@ class Injected:
     rows: int
     planted: list[Planted]
     lost: np.ndarray
+
+    def without_loss(self) -> Injected:
+        """The same file, as if no record had been lost by its defects."""
+        return replace(self, lost=np.zeros_like(self.lost))
 
 
 def inject(

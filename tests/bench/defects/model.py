@@ -26,6 +26,7 @@ class DefectKind:
         may: condition on the records (contract columns, typed) that a row must meet to be taken.
         again: the row stays as it is, and stands once more at the end of the file, changed.
         line: what happens to the line of a CSV file, beside the cells.
+        warns: the rules only warn: the row is found, and stays.
     """
 
     name: str
@@ -35,6 +36,7 @@ class DefectKind:
     may: pl.Expr | None = None
     again: bool = False
     line: LineChange | None = None
+    warns: bool = False
 
 
 def of_sample(dataset: str, kind: Kind) -> DefectKind:
