@@ -10,6 +10,7 @@ writing SQL.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -106,6 +107,16 @@ class Suite:
     def histories(self) -> list[History]:
         """The figures that later periods of the dataset are compared with."""
         return [rule.history for rule in self.rules if rule.history]
+
+    @property
+    def sha256(self) -> str:
+        """Of everything that can change a verdict, rule by rule; owners and sentences cannot."""
+        decisive = [
+            (r.meta.id, r.meta.version, r.meta.kind, r.meta.column, r.type, r.kwargs, r.severity)
+            for r in self.rules
+        ]
+        text = json.dumps(decisive, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -1,26 +1,53 @@
 """The audit trail: a hash chain of events, and the rows that each event vouches for."""
 
-from loaders.audit.chain import GENESIS, append, dumps, event_hash, head, lock
+from loaders.audit.chain import (
+    GENESIS,
+    PUBLISH_LOCK_KEY,
+    append,
+    dumps,
+    event_hash,
+    head,
+    lock,
+)
+from loaders.audit.chain_walk import Finding
+from loaders.audit.digest import Digest, rows_digest
 from loaders.audit.records import (
+    APPROVAL_EVENT,
     BATCH_EVENT,
+    BUILD_EVENT,
+    GATE_HELD,
+    GATE_PASSED,
+    GATE_WAITING,
     PURGE_EVENT,
+    READMISSION_EVENT,
     RECEIPT_EVENT,
     RELEASE_EVENT,
+    RESTORE_EVENT,
     VOUCHED_ROWS,
     insert_receipt,
     insert_vouched,
     record_batch_result,
 )
-from loaders.audit.verify import Finding, verify, verify_receipts
+from loaders.audit.verify import Verification, verify
 
 __all__ = [
+    "APPROVAL_EVENT",
     "BATCH_EVENT",
+    "BUILD_EVENT",
+    "GATE_HELD",
+    "GATE_PASSED",
+    "GATE_WAITING",
     "GENESIS",
+    "PUBLISH_LOCK_KEY",
     "PURGE_EVENT",
+    "READMISSION_EVENT",
     "RECEIPT_EVENT",
     "RELEASE_EVENT",
+    "RESTORE_EVENT",
     "VOUCHED_ROWS",
+    "Digest",
     "Finding",
+    "Verification",
     "append",
     "dumps",
     "event_hash",
@@ -29,6 +56,6 @@ __all__ = [
     "insert_vouched",
     "lock",
     "record_batch_result",
+    "rows_digest",
     "verify",
-    "verify_receipts",
 ]

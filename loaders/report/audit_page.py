@@ -59,7 +59,7 @@ class Changes:
                 "before": self._value(row["kpi_id"], row["value_before"]),
                 "after": self._value(row["kpi_id"], row["value"]),
                 "change": words.text_of(words.CHANGES, row["change"]),
-                "cause": words.text_of(words.CAUSES, row["cause"]),
+                "cause": _causes(row),
             }
             for row in self.view.revisions
             if row["data_label"] == label
@@ -80,11 +80,13 @@ class Changes:
 
     @staticmethod
     def _why(row: Row) -> words.Text:
-        if row["change"] == "withdrawn":
-            return words.CHANGES["withdrawn"]
-        if row["period"] == row["period_before"]:
-            return words.Text("do điều chỉnh, không do kỳ mới", "by revision, not by a new period")
-        return words.Text("do kỳ mới", "by a new period")
+        why = _causes(row)
+        if row["change"] != "revised" or "new_period" in (row.get("causes") or ()):
+            return why
+        return words.Text(
+            f"{why.vi} (do điều chỉnh, không do kỳ mới)",
+            f"{why.en} (by revision, not by a new period)",
+        )
 
     def _name(self, kpi_id: str) -> words.Text:
         kpi = self.figures.kpis.get(kpi_id)
@@ -93,6 +95,13 @@ class Changes:
     def _value(self, kpi_id: str, value: Any) -> str:
         kpi = self.figures.kpis.get(kpi_id)
         return self.figures.figure(kpi, value) if kpi else words.number(value, 2)
+
+
+def _causes(row: Row) -> words.Text:
+    """Every cause, the most specific first; releases from before them have none or one."""
+    causes = row.get("causes") or [row.get("cause")]
+    found = [words.text_of(words.CAUSES, cause) for cause in causes]
+    return words.Text("; ".join(one.vi for one in found), "; ".join(one.en for one in found))
 
 
 class AuditPage:
@@ -116,7 +125,7 @@ class AuditPage:
         is_whole = None
         if row["status"] == "accepted" and None not in counts:
             is_whole = counts[0] == counts[1] + counts[2]
-        serving = row["serving_batch_id"]
+        is_served = row["status"] != "accepted" and row["serving_batch_id"] is not None
         return {
             "source": row["source"],
             "dataset": row["dataset"],
@@ -138,7 +147,9 @@ class AuditPage:
             "rules_run": words.number(row["rules_run"]),
             "rules_failed": words.number(row["rules_failed"]),
             "reason": row["reason"],
-            "serving": serving if serving and serving != row["batch_id"] else None,
+            "serving": row["serving_batch_id"] if is_served else None,
+            "serving_period": words.period(row["serving_period"]) if is_served else None,
+            "serving_age": row["serving_age_days"],
         }
 
     def not_taken(self, batches: Iterable[Block]) -> list[Block]:
@@ -247,16 +258,23 @@ class AuditPage:
     # --- release ------------------------------------------------------------------------------
 
     def gate_events(self) -> list[Block]:
-        return [
-            {
-                "seq": row["seq"],
-                "at": words.moment(row["at"]),
-                "text": words.text_of(words.EVENTS, row["kind"]),
-                "rules": _rules_of(row["payload"]),
-                "reason": row["payload"].get("reason"),
-            }
-            for row in self.view.gate_events
-        ]
+        """What the release gate said of the candidate, and what persons decided."""
+        lines = []
+        for row in self.view.gate_events:
+            decided = row["payload"].get("row")  # a person's decision is an audited row, whole
+            payload = decided or row["payload"]
+            text = words.text_of(words.EVENTS, decided["decision"] if decided else row["kind"])
+            lines.append(
+                {
+                    "seq": row["seq"],
+                    "at": words.moment(row["at"]),
+                    "text": text,
+                    "rules": _rules_of(payload),
+                    "reason": payload.get("reason"),
+                    "decided_by": decided["decided_by"] if decided else None,
+                }
+            )
+        return lines
 
     def manifest_tables(self) -> list[Block]:
         if self.view.release is None:

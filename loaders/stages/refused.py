@@ -43,7 +43,7 @@ _ESCAPES = str.maketrans(
 
 
 @contextmanager
-def set_aside(head: tuple[str, str, str, str, str], folder: Path) -> Iterator[RefusedRows]:
+def refused_rows(head: tuple[str, str, str, str, str], folder: Path) -> Iterator[RefusedRows]:
     """A place for what is found in the rows of one batch, as long as the block lasts.
 
     Args:

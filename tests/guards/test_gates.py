@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -39,7 +40,7 @@ def test_fewer_results_than_rules_fail(warehouse: Warehouse) -> None:
         connect(Role.LOADER) as connection,
         pytest.raises(AssertionError, match=f"0 of {len(suite.rules)} rules reported"),
     ):
-        write_rule_results(connection, "batch", "b", suite, [], "run")
+        write_rule_results(connection, "batch", "b", suite, [], "run", uuid4())
 
 
 def test_a_candidate_that_is_not_there_cannot_pass(warehouse: Warehouse) -> None:

@@ -2,70 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from loaders import audit
-from loaders.contracts.model import load_contracts
 from loaders.postgres.database import Role, connect
 from loaders.quality import get_suite
 from loaders.settings import SettingsError, get_settings
-from loaders.stages.gate import ensure_raw_tables, gate_intake
+from loaders.stages.gate import gate_intake
 from loaders.stages.intake import import_dataset
 from loaders.stages.land import land, purge_expired
 from loaders.stages.load import load
 from loaders.stages.records import GateResult
 from tests.conftest import Warehouse
-
-SOURCE, DATASET = "social_insurance", "health_insurance_members"
-HEADER = (
-    "KY;SO_DINH_DANH;MA_SO_BHXH;HO_TEN;NGAY_SINH;GIOI_TINH;MA_DAN_TOC;MA_XA;MA_THE;TU_NGAY;"
-    "DEN_NGAY;MA_CSKCB"
-)
-
-
-def row(number: int, *, month: str = "06/2025", sex: str = "2", unit: str = "21010") -> str:
-    return (
-        f"{month};051185{number:06d};51{number:08d};Nguyễn Thị Hoa;17/03/1985;{sex};01;{unit};"
-        f"GD451{5100000000 + number};01/01/2025;31/12/2025;51001"
-    )
-
-
-def deliver(
-    warehouse: Warehouse,
-    rows: list[str],
-    period: str = "2025-06",
-    header: str = HEADER,
-    **note: Any,
-) -> Path:
-    folder = warehouse.inbox / SOURCE / period
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"DS_THE_BHYT_{period.replace('-', '')}.csv"
-    path.write_text("\ufeff" + "\n".join([header, *rows]) + "\n", "utf-8")
-    side_car = path.with_name(path.name + ".delivery.json")
-    side_car.write_text(json.dumps({"data_label": "sample", **note}), "utf-8")
-    return path
+from tests.integration.members import DATASET, HEADER, SOURCE, correct, deliver, prepare, row
 
 
 @pytest.fixture(scope="module")
 def ready(warehouse: Warehouse) -> Warehouse:
-    with connect(Role.LOADER) as connection:
-        ensure_raw_tables(connection, [d for c in load_contracts() for d in c.datasets])
-    with connect(Role.TRANSFORMER) as connection:
-        connection.execute(
-            "create table reference.geo_unit as"
-            " select 'commune' as unit_level, '21010' as unit_code,"
-            " date '2004-01-01' as valid_from, null::date as valid_to, '51' as old_province_code"
-        )
+    prepare()
     return warehouse
 
 
@@ -291,7 +253,7 @@ KILLED = """
     [
         ("2026-04", "land", "_record"),
         ("2026-05", "load", "_record"),
-        ("2026-06", "gate.intake", "_drop_superseded"),
+        ("2026-06", "gate.swap", "_drop_superseded"),
     ],
 )
 def test_a_stage_killed_in_the_middle_leaves_nothing_half_done(
@@ -319,15 +281,6 @@ def test_a_stage_killed_in_the_middle_leaves_nothing_half_done(
             (period,),
         ).fetchone()
     assert accepted == (1,)
-
-
-CORRECTIONS_HEADER = "row_number,sheet,column,expect,value,reason,by"
-
-
-def correct(path: Path, *lines: str) -> Path:
-    corrections = path.with_name(path.name + ".corrections.csv")
-    corrections.write_text("\n".join([CORRECTIONS_HEADER, *lines]) + "\n", "utf-8")
-    return corrections
 
 
 def raw_rows(period: str) -> list[tuple[int, str]]:
@@ -361,7 +314,7 @@ def test_a_correction_brings_a_quarantined_row_back_and_its_file_is_in_the_audit
             "select details from audit.batch_result where batch_id = %s and stage = 'load'",
             (second.subject_id,),
         ).fetchone()
-        assert audit.verify_receipts(connection, get_settings().landing) == []
+        assert audit.verify(connection, landing=get_settings().landing) == []
         landed = connection.execute(
             "select corrections_path from audit.receipt where batch_id = %s", (second.subject_id,)
         ).fetchone()
@@ -373,7 +326,7 @@ def test_a_correction_brings_a_quarantined_row_back_and_its_file_is_in_the_audit
     content = kept.read_bytes()
     kept.write_bytes(content.replace(b"21010", b"21011"))
     with connect(Role.AUDITOR) as connection:
-        found = audit.verify_receipts(connection, get_settings().landing)
+        found = audit.verify(connection, landing=get_settings().landing)
     kept.write_bytes(content)
     assert [landed[0] in finding.what for finding in found] == [True]
     corrections.unlink()

@@ -13,7 +13,7 @@ from loaders.stages import refused
 from loaders.stages.gate import gate_intake
 from loaders.stages.land import land
 from loaders.stages.load import load
-from loaders.stages.refused import set_aside
+from loaders.stages.refused import refused_rows
 from tests.conftest import Warehouse
 from tests.failing_rows import CASES, DATASET, SOURCE, prepare, write_cards
 
@@ -79,7 +79,9 @@ def test_texts_come_out_of_the_spool_as_they_went_in(
     ]
     before = list(ready.settings.landing.glob("*"))
     with connect(Role.LOADER) as connection:
-        with set_aside((batch_id, "s", "d", "2025-06", "0" * 64), ready.settings.landing) as rows:
+        with refused_rows(
+            (batch_id, "s", "d", "2025-06", "0" * 64), ready.settings.landing
+        ) as rows:
             for finding in findings:
                 rows.add([finding])
             rows.send(connection)
@@ -98,7 +100,7 @@ def test_texts_come_out_of_the_spool_as_they_went_in(
 def test_a_batch_without_findings_sends_nothing(ready: Warehouse) -> None:
     with (
         connect(Role.LOADER) as connection,
-        set_aside(("b", "s", "d", "2025-06", "0"), ready.settings.landing) as rows,
+        refused_rows(("b", "s", "d", "2025-06", "0"), ready.settings.landing) as rows,
     ):
         rows.send(connection)
         count = connection.execute(

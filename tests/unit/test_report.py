@@ -301,7 +301,8 @@ def test_changes_say_what_and_why(page: Node) -> None:
     assert "2025-06.1" in text
     assert "1.012" in text and "cơ quan gửi lại tệp" in text
     assert "91,50" in text and "90,50" in text
-    assert "do điều chỉnh, không do kỳ mới" in text
+    assert "mẫu số được cập nhật; cơ quan gửi lại tệp" in text
+    assert "chỉ tiêu thay đổi; chưa rõ nguyên nhân, cần kiểm tra (do điều chỉnh, không" in text
 
 
 def test_the_first_release_and_a_draft_say_so() -> None:
@@ -322,7 +323,7 @@ def test_batches_are_accounted_for(page: Node) -> None:
     assert "1.234.567" in text and "1.234.560" in text
     assert FILE[:12] in text and FILE[:13] not in text
     assert "05/08/2025" in text and "không khớp" not in text
-    assert "Vẫn dùng lô batch-before" in text
+    assert "Vẫn dùng số liệu 06/2025 (lô batch-before), cũ 31 ngày" in text
     assert "no file" in block(page, "quality", "none").text
 
 
