@@ -17,6 +17,8 @@ CASES = {
     "contract.enum": ("9", UNIT),
     "hi_members.unit_valid_on_date": ("2", UNKNOWN_UNIT),
 }
+#: A list in which no row fails, for comparison.
+SOUND = "no rule"
 HEADER = (
     "KY;SO_DINH_DANH;MA_SO_BHXH;HO_TEN;NGAY_SINH;GIOI_TINH;MA_DAN_TOC;MA_XA;MA_THE;TU_NGAY;"
     "DEN_NGAY;MA_CSKCB"
@@ -39,7 +41,10 @@ def prepare() -> None:
 
 
 def write_cards(inbox: Path, period: str, rule: str, failing: int) -> set[int]:
-    """Write a list with so many rows that fail the rule; their row numbers."""
+    """Write a list with so many rows that fail the rule; their row numbers.
+
+    Of `SOUND` those rows are as good as the others.
+    """
     year, month = period.split("-")
     path = inbox / SOURCE / period / f"DS_THE_BHYT_{year}{month}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +55,7 @@ def write_cards(inbox: Path, period: str, rule: str, failing: int) -> set[int]:
         while len(found) < failing:
             number += 1
             is_good = number % (FAILING_PER_GOOD + 1) == 1
-            sex, unit = ("2", UNIT) if is_good else CASES[rule]
+            sex, unit = CASES.get(rule, ("2", UNIT)) if not is_good else ("2", UNIT)
             if not is_good:
                 found.add(number)
             stream.write(
