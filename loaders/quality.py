@@ -15,7 +15,8 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -26,7 +27,7 @@ from uuid import UUID
 
 import psycopg
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import StaticPool
 
 from loaders.history import History
 from loaders.validations import keep_validation
@@ -39,6 +40,16 @@ ROW_KEY = "_row_number"
 SQL_RULE = "unexpected_rows_expectation"
 #: What one sort or hash table of a rule may take; what is larger goes to disk.
 WORK_MEM = "64MB"
+#: At intake: how many rows fail a rule, and the query that finds them; none of them is fetched.
+COUNTED = {
+    "result_format": "BASIC",
+    "include_unexpected_rows": False,
+    "partial_unexpected_count": 0,
+    "return_unexpected_index_query": True,
+    "unexpected_index_column_names": [ROW_KEY],
+}
+#: Of a candidate: also what was found; of a query's rows at most 200 come.
+DESCRIBED = {"result_format": "COMPLETE", "include_unexpected_rows": False}
 #: What of the first failing row is shown, at most.
 SHOWN_CHARACTERS = 500
 
@@ -213,13 +224,17 @@ def run_suite(
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
-    source = context.data_sources.add_postgres(
-        # Great Expectations makes engines of its own and forgets them; none keeps a connection.
-        "warehouse",
-        connection_string=url,
-        kwargs={"poolclass": NullPool, "connect_args": {"options": f"-c work_mem={WORK_MEM}"}},
-    )
-    try:
+    with _one_connection_each() as pool:
+        source = context.data_sources.add_postgres(
+            "warehouse",
+            connection_string=url,
+            kwargs={
+                "poolclass": pool,
+                # Each query is a transaction of its own: nothing to begin, nothing to roll back.
+                "isolation_level": "AUTOCOMMIT",
+                "connect_args": {"options": f"-c work_mem={WORK_MEM}"},
+            },
+        )
         with warnings.catch_warnings():
             # Deprecated in favour of a schema in the connection, which its PostgreSQL source lacks.
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -234,20 +249,13 @@ def run_suite(
             }
             for rule in suite.rules
         ]
+        is_intake = any(rule.meta.kind == "row" for rule in suite.rules)
         validation = batch.validate(
             gx.ExpectationSuite(name=suite.name, expectations=expectations),
-            # Complete, so that a rule can say what it found; of a query's rows at most 200 come.
-            result_format={"result_format": "COMPLETE", "include_unexpected_rows": False}
-            | (
-                {"unexpected_index_column_names": [ROW_KEY]}
-                if any(rule.meta.kind == "row" for rule in suite.rules)
-                else {}
-            ),
+            result_format=COUNTED if is_intake else DESCRIBED,
         )
         results = {r.expectation_config.meta["id"]: r for r in validation.results}
         rows = _row_count(source, schema, table)
-    finally:
-        source.get_execution_engine().close()
     target = f'"{schema}"."{table}"'
     texts = {
         rule.meta.id: (rule.meta.description_vi, rule.meta.description_en) for rule in suite.rules
@@ -256,6 +264,27 @@ def run_suite(
     return [
         _outcome(rule, results.get(rule.meta.id), rows, target, variables) for rule in suite.rules
     ]
+
+
+@contextmanager
+def _one_connection_each() -> Iterator[type[StaticPool]]:
+    """The pool that engines take; the connections of all of them are closed at the end.
+
+    Great Expectations makes engines of its own and forgets them. Each keeps its one connection for
+    all queries of a suite: to connect anew takes longer than most of them.
+    """
+    pools: list[StaticPool] = []
+
+    class OneConnection(StaticPool):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            pools.append(self)
+
+    try:
+        yield OneConnection
+    finally:
+        for pool in pools:
+            pool.dispose()
 
 
 def _row_count(source: Any, schema: str, table: str) -> int:

@@ -120,7 +120,7 @@ def generate(
                 written.append(file)
                 damages += [(file, defect) for defect in found]
                 if truth_dir is not None:
-                    known[extract.dataset] = Known(_for_truth(extract.frame), lost)
+                    known[extract.dataset] = Known(for_truth(extract.frame), lost)
         if truth_dir is not None:
             for answers in TRUTHS:
                 cells = answers.cells(province, month, known)
@@ -176,7 +176,7 @@ def _file_name(dataset: Dataset, period: str) -> str:
     return pattern.format(yyyymm=period.replace("-", ""), period=period)
 
 
-def _for_truth(records: pl.DataFrame) -> pl.DataFrame:
+def for_truth(records: pl.DataFrame) -> pl.DataFrame:
     """Records without what identifies people: the truth needs none of it, and memory is dear."""
     heavy = {
         "person_key", "full_name", "social_insurance_key", "card_key", "record_key", "pupil_key",

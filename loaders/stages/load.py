@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 
 from loaders import audit
-from loaders.conform import CONTRACT_RULES, RULE_VERSION, Conformer, Finding
+from loaders.conform import Conformer
 from loaders.contracts.derive import column_list, table_columns
 from loaders.contracts.model import Dataset, get_dataset
 from loaders.corrections import Correction, Corrector, read_corrections
@@ -35,6 +35,7 @@ from loaders.stages.judgements import (
 from loaders.stages.land import lock_month
 from loaders.stages.reading import Accounts, open_table, read_rows
 from loaders.stages.records import LoadResult
+from loaders.stages.refused import refused_rows
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,11 @@ class Batch:
             # A row with another month, or with none, is not let through.
             constants[name] = start_of(self.period).isoformat()
         return constants
+
+    @property
+    def head(self) -> tuple[str, str, str, str, str]:
+        """What is the same in every row of quarantine: id, source, dataset, period, file hash."""
+        return self.batch_id, self.dataset.source, self.dataset.name, self.period, self.sha256
 
     @property
     def stage_table(self) -> str:
@@ -117,7 +123,7 @@ def load(batch_id: str, run_id: str = "manual") -> LoadResult:
                     "loaded",
                     rows_read=rows.read,
                     rows_staged=rows.good,
-                    rows_quarantined=len(rows.bad_rows),
+                    rows_quarantined=rows.bad,
                     rows_set_aside=dict(rows.set_aside),
                     seconds=time.monotonic() - started,
                 )
@@ -177,10 +183,13 @@ def _fill_stage(connection: psycopg.Connection, batch: Batch, key: bytes) -> Acc
         _create_stage(connection, stage, columns)
         set_refused_rows_aside(connection, batch.batch_id, batch.dataset)
         conformer = Conformer(batch.dataset, batch.period, key)
-        with connection.cursor() as cursor, _sender(cursor, stage, columns) as send:
-            accounts = read_rows(table, conformer, _corrector(batch), stated_rows, send)
-    _add_constants(connection, batch, stage)
-    write_quarantine(connection, batch, map(_contract_row, accounts.findings))
+        with refused_rows(batch.head, get_settings().landing) as refused:
+            with connection.cursor() as cursor, _sender(cursor, stage, columns) as send:
+                accounts = read_rows(
+                    table, conformer, _corrector(batch), stated_rows, send, refused.add
+                )
+            _add_constants(connection, batch, stage)
+            refused.send(connection)
     return accounts
 
 
@@ -238,55 +247,6 @@ def _sender(
             under_way.result()
         if binary:
             stream.write(BinaryCopy.TRAILER)
-
-
-QUARANTINE_COLUMNS = (
-    "batch_id",
-    "source",
-    "dataset",
-    "period",
-    "file_sha256",
-    "sheet",
-    "row_number",
-    "column_name",
-    "rule_id",
-    "rule_version",
-    "severity",
-    "dimension",
-    "reason_vi",
-    "reason_en",
-    "offending_value",
-    "row_data",
-)
-
-
-def write_quarantine(
-    connection: psycopg.Connection, batch: Batch, rows: Iterable[tuple[Any, ...]]
-) -> None:
-    """COPY rows of QUARANTINE_COLUMNS after ``file_sha256``; the batch gives the rest."""
-    head = (batch.batch_id, batch.dataset.source, batch.dataset.name, batch.period, batch.sha256)
-    copy = sql.SQL('COPY quarantine."row" ({}) FROM STDIN').format(
-        sql.SQL(", ").join(map(sql.Identifier, QUARANTINE_COLUMNS))
-    )
-    with connection.cursor() as cursor, cursor.copy(copy) as stream:
-        for row in rows:
-            stream.write_row((*head, *row))
-
-
-def _contract_row(finding: Finding) -> tuple[Any, ...]:
-    return (
-        finding.sheet,
-        finding.row_number,
-        finding.column,
-        finding.rule_id,
-        RULE_VERSION,
-        "critical",
-        CONTRACT_RULES[finding.rule_id][0],
-        finding.reason_vi,
-        finding.reason_en,
-        finding.value,
-        finding.row_data,
-    )
 
 
 def _record(connection: psycopg.Connection, batch: Batch, result: LoadResult, run_id: str) -> None:

@@ -22,12 +22,11 @@ Item = TypeVar("Item")
 
 @dataclass
 class Accounts:
-    """What became of the rows of a file; ``read`` is ``good`` and ``bad_rows`` together."""
+    """What became of the rows of a file; ``read`` is ``good`` and ``bad`` together."""
 
     read: int = 0
     good: int = 0
-    bad_rows: set[int] = field(default_factory=set)
-    findings: list[Finding] = field(default_factory=list)
+    bad: int = 0
     set_aside: Counter[str] = field(default_factory=Counter)
 
 
@@ -71,8 +70,11 @@ def read_rows(
     corrector: Corrector,
     stated_rows: int | None,
     send: Callable[[pl.DataFrame], None],
+    refuse: Callable[[list[Finding]], None],
 ) -> Accounts:
-    """Correct, check and type every row; ``send`` takes the good ones.
+    """Correct, check and type every row; ``send`` takes the good ones, ``refuse`` the others.
+
+    Neither is kept here: a file may refuse all of its rows.
 
     Args:
         stated_rows: how many rows the sender says there are.
@@ -94,17 +96,16 @@ def read_rows(
                 f"more than {most} rows: ask for a smaller file, or raise "
                 "limits.max_rows in the contract"
             )
-        accounts.bad_rows.update(finding.row_number for finding in conformed.findings)
-        accounts.findings += conformed.findings
+        if conformed.findings:
+            accounts.bad += len({finding.row_number for finding in conformed.findings})
+            refuse(conformed.findings)
         if conformed.frame.height:
             send(conformed.frame)
     corrector.finish()
     accounts.set_aside = table.set_aside + corrector.set_aside
     _check_totals(table, stated_rows, accounts.read + corrector.set_aside.total())
-    if accounts.read != accounts.good + len(accounts.bad_rows):
-        raise AssertionError(
-            f"{accounts.read} rows read, {accounts.good} good, {len(accounts.bad_rows)} bad"
-        )
+    if accounts.read != accounts.good + accounts.bad:
+        raise AssertionError(f"{accounts.read} rows read, {accounts.good} good, {accounts.bad} bad")
     return accounts
 
 

@@ -5,26 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import psycopg
 import pytest
 from psycopg import sql
 
-from loaders.contracts.model import load_contracts
 from loaders.postgres.database import admin_url, conninfo
-from loaders.report import write_release_report
 from loaders.sample import generate
 from loaders.settings import get_settings
-from loaders.stages.build import build
-from loaders.stages.gate import gate_intake, gate_release
-from loaders.stages.land import land
-from loaders.stages.load import load
-from loaders.stages.publish import publish
 from loaders.stages.setup import prepare_warehouse
+from tests.bench.bare import run_bare
 from tests.conftest import Warehouse
 
 SCALE = float(os.environ.get("NQ42_BENCH_SCALE", "0.3"))
@@ -51,36 +41,6 @@ finally:
 """
 
 
-@contextmanager
-def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    seconds[stage] += time.perf_counter() - started
-
-
-def bare() -> dict[str, float]:
-    """Seconds of each stage for every dataset of the month, one after the other."""
-    seconds: dict[str, float] = defaultdict(float)
-    for contract in load_contracts():
-        for dataset in contract.datasets:
-            period = dataset.period_in(MONTH)
-            if period is None:
-                continue
-            with timed(seconds, "land"):
-                batch_id = land(contract.source, dataset.name, period).batch_id or ""
-            with timed(seconds, "load"):
-                load(batch_id)
-            with timed(seconds, "gate (intake)"):
-                assert gate_intake(batch_id).status == "accepted"
-    with timed(seconds, "build"):
-        candidate_id = build(MONTH).candidate_id
-    with timed(seconds, "gate (release)"):
-        assert gate_release(candidate_id).status == "accepted"
-    with timed(seconds, "publish"):
-        publish(candidate_id, after_publish=write_release_report)
-    return seconds
-
-
 def test_stages_bare_and_under_airflow(
     warehouse: Warehouse, empty_database: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -89,7 +49,7 @@ def test_stages_bare_and_under_airflow(
     generate([MONTH], SCALE, 42, settings.inbox, None)
     prepare_warehouse()
     # First, while both start from the same cold caches of this process.
-    seconds = bare()
+    seconds = run_bare(MONTH)
     total = sum(seconds.values())
     other = admin_url().database
     with pytest.MonkeyPatch.context() as patch:

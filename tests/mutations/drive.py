@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from loaders.conform import Conformer
+from loaders.conform import Conformer, Finding
 from loaders.contracts.derive import table_columns
 from loaders.contracts.model import Dataset
 from loaders.corrections import Corrector
@@ -63,20 +63,21 @@ def _drive(seed: Seed, path: Path) -> str:
         assert all(isinstance(end, str) for end in ends), f"refused or not by block size: {ends}"
         return ends[0]
     assert all(end == ends[0] for end in ends), f"other rows with blocks of another size: {ends}"
-    accounts, good = ends[0]
+    accounts, good, _ = ends[0]
     if is_csv and (rows := csv_rows(path, seed.dataset)) is not None:
         counted = accounts.read + accounts.set_aside.total()
         assert counted == rows, f"{counted} rows accounted for, {rows} stand in the file"
-    if not accounts.bad_rows:
+    if not accounts.bad:
         return "loaded whole"
     return "loaded in part" if good else "every row quarantined"
 
 
-def _read(seed: Seed, path: Path, block: int) -> str | tuple[Accounts, list[int]]:
-    """The refusal, or the accounts and the numbers of the good rows."""
+def _read(seed: Seed, path: Path, block: int) -> str | tuple[Accounts, list[int], list[Finding]]:
+    """The refusal, or the accounts, the numbers of the good rows and what was found in others."""
     delimited.BLOCK_BYTES = block
     seen: list[TextBatch] = []
     frames: list[pl.DataFrame] = []
+    findings: list[Finding] = []
     try:
         conformer = Conformer(seed.dataset, seed.period, KEY)
         corrector = Corrector([], seed.dataset, seed.period)
@@ -85,20 +86,23 @@ def _read(seed: Seed, path: Path, block: int) -> str | tuple[Accounts, list[int]
         with unpacked(path, extension.reader.unpack, extension.limits, work) as content:
             table = open_table(content, seed.dataset, seed.period)
             table.batches = _watched(table.batches, seen)
-            accounts = read_rows(table, conformer, corrector, seed.stated_rows, frames.append)
+            accounts = read_rows(
+                table, conformer, corrector, seed.stated_rows, frames.append, findings.extend
+            )
     except ReaderError as error:
         return _refusal(seed, str(error))
     finally:
         delimited.BLOCK_BYTES = BLOCK_BYTES
     good = [number for frame in frames for number in frame[ROW_NUMBER]]
-    numbers = [*good, *accounts.bad_rows]
+    bad = {finding.row_number for finding in findings}
+    numbers = [*good, *bad]
+    assert accounts.bad == len(bad)
     assert accounts.read == len(numbers) == len(set(numbers)), "a row is lost or counted twice"
     last = accounts.read + accounts.set_aside.total()
     assert all(1 <= number <= last for number in numbers), f"row {max(numbers)} of {last}"
     assert all(map(_is_ready, frames, [seed.dataset] * len(frames)))
-    _check_findings(seed, accounts, seen)
-    accounts.findings.sort(key=str)
-    return accounts, sorted(good)
+    _check_findings(seed, findings, seen)
+    return accounts, sorted(good), sorted(findings, key=str)
 
 
 def _watched(batches: Iterator[TextBatch], seen: list[TextBatch]) -> Iterator[TextBatch]:
@@ -128,7 +132,7 @@ def _is_ready(frame: pl.DataFrame, dataset: Dataset) -> bool:
     return True
 
 
-def _check_findings(seed: Seed, accounts: Accounts, seen: list[TextBatch]) -> None:
+def _check_findings(seed: Seed, findings: list[Finding], seen: list[TextBatch]) -> None:
     period, columns = seed.period, seed.dataset.columns
     personal_headers = {c.header(period) for c in columns if c.is_personal}
     personal_columns = {c.name for c in columns if c.header(period) in personal_headers}
@@ -139,7 +143,7 @@ def _check_findings(seed: Seed, accounts: Accounts, seen: list[TextBatch]) -> No
         for batch in seen
         if seed.personal
     )
-    for finding in accounts.findings:
+    for finding in findings:
         assert finding.value is None or finding.column not in personal_columns
         assert finding.reason_vi and finding.reason_en
         text = f"{finding.value}{finding.row_data}{finding.reason_vi}{finding.reason_en}"

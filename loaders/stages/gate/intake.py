@@ -260,16 +260,7 @@ def _quarantine(connection: psycopg.Connection, batch: Batch, outcome: RuleOutco
         " SELECT {head}, s._sheet, s._row_number, {rule}, {value}, jsonb_build_object({data})"
         " FROM {stage} s WHERE s._row_number IN (SELECT _row_number FROM ({failing}) f)"
     ).format(
-        head=sql.SQL(", ").join(
-            sql.Literal(item)
-            for item in (
-                batch.batch_id,
-                batch.dataset.source,
-                batch.dataset.name,
-                batch.period,
-                batch.sha256,
-            )
-        ),
+        head=sql.SQL(", ").join(map(sql.Literal, batch.head)),
         rule=sql.SQL(", ").join(
             sql.Literal(item)
             for item in (
