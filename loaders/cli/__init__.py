@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+import loaders.cli.trace  # noqa: F401  (a command of `audit`)
 from loaders.cli.audit import audit_app
 from loaders.cli.common import console, errors, plain_errors, print_record
 from loaders.log import configure_logging
