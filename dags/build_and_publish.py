@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import DAG, AssetAll, PartitionedAssetTimetable, task
+from airflow.sdk import DAG, AssetAll, PartitionedAssetTimetable, TriggerRule, task
 from airflow.sdk.exceptions import AirflowSkipException
 
+from dags.approval import ApproveRelease
 from dags.wiring import dag_arguments, finish, intake_asset, period_and_run, run_name
 from loaders.contracts.model import load_contracts
 
 DOCUMENTATION = """\
 ### Purpose
 Computes the figures of a month from `raw`, judges them at the release gate, publishes them. Runs
-once for a month, when every source has concluded it, whatever came of its datasets.
+once for a month, when every source has concluded it, whatever came of its datasets. Where warnings
+failed, `approve` asks a person: the question is under *Required Actions*.
 
 ### Output
 A release: `marts` switched in one transaction, what changed in `publication`, the report under
@@ -21,12 +23,14 @@ the reports folder. When nothing changed since the last release, no release.
 
 ### Impact of failure
 The old release stays, whole. A failed `build` leaves no candidate; a candidate that `gate` holds
-stays beside the marts for inspection.
+or that waits for its approval stays beside the marts for inspection. Waiting keeps no later month
+out: when the next run stands in the queue, this one ends, superseded, and the next candidate holds
+its months too.
 
 ### How to rerun
-Clear the failed task once its cause is gone. After a restated delivery, *Trigger* this DAG with
-the month (YYYY-MM) as partition key; a month before the published one gives a new release of the
-published month.
+Clear the failed task once its cause is gone; clear `gate` to be asked again after a rejection.
+After a restated delivery, *Trigger* this DAG with the month (YYYY-MM) as partition key; a month
+before the published one gives a new release of the published month.
 """
 
 
@@ -54,7 +58,8 @@ with DAG(
             raise AirflowSkipException("nothing changed since the published release")
         return finish(stage(built["candidate_id"], run_id=run_name()))
 
-    @task
+    # Without warnings `approve` is skipped; with nothing new, `gate` and `approve` are.
+    @task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
     def publish(gated: dict[str, Any]) -> dict[str, Any]:
         from loaders.report import write_release_report
         from loaders.stages.publish import publish as stage
@@ -63,4 +68,5 @@ with DAG(
             stage(gated["subject_id"], run_id=run_name(), after_publish=write_release_report)
         )
 
-    publish(gate(build()))
+    gated = gate(build())
+    ApproveRelease(task_id="approve", gated=gated) >> publish(gated)

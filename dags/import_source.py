@@ -94,9 +94,11 @@ def documentation(contract: Contract) -> str:
         task and in `audit.batch_result`. A scheduled run asks a silent source again for ten days.
 
         ### How to rerun
-        The same file again changes nothing. For a corrected file, put it into the inbox with a
-        `restatement` reason in its side-car, then *Trigger* this DAG with the month (YYYY-MM) as
-        partition key, and `build_and_publish` with the same month. A past month works the same.
+        The same file again changes nothing, unless suite or contract have changed since it was
+        accepted: then the month is judged again by today's rules. For a corrected file, put it
+        into the inbox with a `restatement` reason in its side-car, then *Trigger* this DAG with
+        the month (YYYY-MM) as partition key, and `build_and_publish` with the same month. A past
+        month works the same.
         """).format(
         owner_vi=contract.owner_vi,
         owner_en=contract.owner_en,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -13,8 +13,10 @@ import httpx
 from loaders.airflow_service import Service
 
 FINISHED = ("success", "failed")
-#: Task states that need a person, and those in which nothing more happens.
+#: Task states that need a person, the one that waits for an answer, and those in which nothing more
+#: happens.
 FAILED_TASK = ("failed", "upstream_failed")
+WAITING_TASK = "awaiting_input"
 FINISHED_TASK = (*FAILED_TASK, "success", "skipped", "removed")
 
 
@@ -124,6 +126,15 @@ class AirflowApi:
                 tasks[key].append(_task(ti))
         return [(now[key], tasks[key]) for key in now]
 
+    def question(self, run: Run, task: TaskRun) -> str:
+        """What a task that waits for a person asks, as Markdown."""
+        return str(self._ask("GET", _question_path(run, task))["body"])
+
+    def answer(self, run: Run, task: TaskRun, option: str, inputs: Mapping[str, str]) -> None:
+        """Answer a task that waits for a person, in the name of the client's login."""
+        body = {"chosen_options": [option], "params_input": dict(inputs)}
+        self._ask("PATCH", _question_path(run, task), json=body)
+
     def log_tail(self, run: Run, task: TaskRun, lines: int = 12) -> list[str]:
         """The last lines of a task's log."""
         path = f"{_path(run)}/taskInstances/{task.task_id}/logs/{max(task.try_number, 1)}"
@@ -140,6 +151,10 @@ class AirflowApi:
 
 def _path(run: Run) -> str:
     return f"/api/v2/dags/{run.dag_id}/dagRuns/{quote(run.run_id, safe='')}"
+
+
+def _question_path(run: Run, task: TaskRun) -> str:
+    return f"{_path(run)}/taskInstances/{task.task_id}/-1/hitlDetails"
 
 
 def _run(document: dict[str, Any]) -> Run:

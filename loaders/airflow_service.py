@@ -170,7 +170,10 @@ def _environment(settings: Settings, port: int) -> dict[str, str]:
             "namespace_levels": "great_expectations=WARNING",  # a hundred lines at its import
         },
         # The scheduler's pauses are what a short task waits for most.
-        "scheduler": {"scheduler_idle_sleep_time": 0.2},
+        "scheduler": {
+            "scheduler_idle_sleep_time": 0.2,
+            "trigger_timeout_check_interval": 5,  # when a task that waits for a person looks again
+        },
         "dag_processor": {
             "refresh_interval": 30,
             "min_file_process_interval": 60,

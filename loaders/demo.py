@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import json
 import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from functools import partial
 
 from rich.console import Console
 from rich.progress import (
@@ -25,33 +22,31 @@ from rich.progress import (
 )
 
 from loaders import airflow_service
-from loaders.airflow_api import FAILED_TASK, AirflowApi, Run, TaskRun
-from loaders.contracts.model import CONTRACTS_DIR, load_contracts
-from loaders.periods import months_of
+from loaders.airflow_api import FAILED_TASK, WAITING_TASK, AirflowApi, Run, TaskRun
+from loaders.contracts.model import load_contracts
+from loaders.demo_inputs import (
+    DemoError,
+    Inputs,
+    generator_hash,
+    is_published,
+    refuse_other_inputs,
+    write_stamp,
+)
 from loaders.postgres import embedded
-from loaders.settings import PROJECT_ROOT, Settings, get_settings
+from loaders.settings import Settings, get_settings
 
 MONTHS = ("2024-12", "2025-06", "2025-12")
 RELEASE_DAG = "build_and_publish"
-RELEASE_TASKS = ("build", "gate", "publish")
+RELEASE_TASKS = ("build", "gate", "approve", "publish")
+#: Who answers for the warnings of invented data, and why: nobody has to look at them.
+ANSWER = {
+    "approved_by": "Nguyễn Văn Mẫu",
+    "reason": "Dữ liệu mẫu, không dùng để đánh giá / sample data, not for use",
+}
 POLL_SECONDS = 2
 DAGS_TIMEOUT_SECONDS = 120
 #: No task may change its state for this long: at full scale the longest takes some minutes.
 STALL_TIMEOUT_SECONDS = 1800
-
-
-class DemoError(RuntimeError):
-    """The demo cannot go on; the message says why."""
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What decides the bytes of the sample files; `generator` is a hash over its code."""
-
-    scale: float
-    seed: int
-    months: tuple[str, ...]
-    generator: str
 
 
 def run_demo(scale: float = 0.02, seed: int = 42, months: Sequence[str] = MONTHS) -> int:
@@ -64,9 +59,9 @@ def run_demo(scale: float = 0.02, seed: int = 42, months: Sequence[str] = MONTHS
     started = time.monotonic()
     try:
         with _services(settings):
-            inputs = Inputs(scale, seed, tuple(months), _generator_hash())
-            _refuse_other_inputs(settings, inputs)
-            if _is_published(settings, inputs):
+            inputs = Inputs(scale, seed, tuple(months), generator_hash())
+            refuse_other_inputs(settings, inputs)
+            if is_published(settings, inputs):
                 console.print(
                     "[green]Nothing to do:[/green] these months are published from these very "
                     f"files (scale {scale:g}, seed {seed})."
@@ -123,7 +118,7 @@ def _run(console: Console, settings: Settings, inputs: Inputs) -> bool:
                 settings.inbox,
                 settings.home / "truth",
             )
-            _write_stamp(settings, inputs)
+            write_stamp(settings, inputs)
         with _step(progress, "Airflow"):
             service = starting.result()
         with AirflowApi(service) as api:
@@ -170,6 +165,7 @@ class MonthRuns:
         self.bars = {m: progress.add_task(m, total=total, start=False) for m in months}
         self.runs: dict[str, dict[str, Run]] = {month: {} for month in months}
         self.known: set[str] = set()
+        self.answered: set[str] = set()
         self.seen: dict[tuple[str, str, str], str | None] = {}
         self.changed_at = time.monotonic()
 
@@ -244,6 +240,9 @@ class MonthRuns:
             if self.seen.get(key) != task.state:
                 self.seen[key] = task.state
                 self.changed_at = time.monotonic()
+            if task.state == WAITING_TASK and run.run_id not in self.answered:
+                self.answered.add(run.run_id)
+                self._answer(month, run, task)
         if run.is_finished and not before.is_finished:
             colour = "green" if run.state == "success" else "red"
             seconds = sum(task.seconds or 0 for task in tasks)
@@ -254,6 +253,15 @@ class MonthRuns:
             )
             for task in tasks:
                 self._explain(run, task)
+
+    def _answer(self, month: str, run: Run, task: TaskRun) -> None:
+        """Approve what the release gate lets wait, as a person would on Airflow's page."""
+        show = partial(self.progress.console.print, markup=False, highlight=False, soft_wrap=True)
+        show(f"{month} {run.dag_id}: {task.task_id} asks a person")
+        for line in self.api.question(run, task).splitlines():
+            show(f"    {line}")
+        self.api.answer(run, task, "Approve", ANSWER)
+        show(f"  approved by {ANSWER['approved_by']}: {ANSWER['reason']}")
 
     def _explain(self, run: Run, task: TaskRun) -> None:
         """Say why a task failed; one that only follows a failed one needs no word."""
@@ -276,92 +284,6 @@ class MonthRuns:
             completed=done,
             description=f"{month} {'published' if self._is_done(month) else shown}",
         )
-
-
-# --- the same inputs again ------------------------------------------------------------------------
-
-
-def _generator_hash() -> str:
-    digest = hashlib.sha256()
-    code = [*(PROJECT_ROOT / "loaders" / "sample").rglob("*"), *CONTRACTS_DIR.glob("*.yaml")]
-    for path in sorted(code):
-        if path.is_file() and "__pycache__" not in path.parts:
-            digest.update(path.relative_to(PROJECT_ROOT).as_posix().encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def _stamp(settings: Settings) -> Path:
-    return settings.home / "demo.json"
-
-
-def _write_stamp(settings: Settings, inputs: Inputs) -> None:
-    _stamp(settings).write_text(json.dumps(asdict(inputs), indent=1), encoding="utf-8")
-
-
-def _read_stamp(settings: Settings) -> Inputs | None:
-    path = _stamp(settings)
-    if not path.exists():
-        return None
-    values = json.loads(path.read_text(encoding="utf-8"))
-    return Inputs(**values | {"months": tuple(values["months"])})
-
-
-def _refuse_other_inputs(settings: Settings, inputs: Inputs) -> None:
-    """Another sample would be a different file for a loaded month, which `land` refuses."""
-    known = _read_stamp(settings)
-    if known is None or known == inputs:
-        return
-    before, now = asdict(known), asdict(inputs)
-    differs = ", ".join(name for name in now if before[name] != now[name])
-    raise DemoError(
-        f"{settings.home} holds a demo with another {differs}. Keep it and use another folder "
-        "(NQ42_HOME=var/other), or stop everything with `make down` and delete that folder."
-    )
-
-
-def _is_published(settings: Settings, inputs: Inputs) -> bool:
-    """Every file in the inbox is in raw as it is, and the newest release stands on just that."""
-    if _read_stamp(settings) != inputs:
-        return False
-    from loaders.postgres.database import Role, connect
-    from loaders.stages.build import month_fingerprints
-
-    with connect(Role.AUDITOR) as connection:
-        accepted = {
-            (source, period, sha256)
-            for source, period, sha256 in connection.execute(
-                "select a.source, a.period, r.sha256 from audit.batch_accepted as a"
-                " inner join audit.receipt as r using (batch_id)"
-            )
-        }
-        released = {
-            period for (period,) in connection.execute("select period from publication.release")
-        }
-        built = dict(
-            connection.execute(
-                "select distinct on (period) period, fingerprint from audit.kpi_build"
-                " order by period, id desc"
-            ).fetchall()
-        )
-        wanted = month_fingerprints(connection, max(inputs.months))
-    delivered = {
-        (path.parts[-3], path.parts[-2], _sha256(path))
-        for path in settings.inbox.glob("*/*/*")
-        if months_of(path.parts[-2])[1] in inputs.months
-        and not path.name.endswith(".delivery.json")
-    }
-    return (
-        bool(delivered)
-        and delivered <= accepted
-        and released >= set(inputs.months)
-        and all(built.get(month) == value for month, value in wanted.items())
-    )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _show(console: Console, settings: Settings) -> None:

@@ -3,24 +3,31 @@
 A suite is data: ``expectations/intake/<source>__<dataset>.json`` and
 ``expectations/release/<mart>.json``. Each expectation carries in its ``meta`` what the product
 needs: id, version, kind (``row``: the failing rows are quarantined; ``dataset`` or ``release``:
-the whole is judged), dimension, owner, origin and a sentence in Vietnamese and English.
+the whole is judged), dimension, owner, origin and a sentence in Vietnamese and English. A rule
+that looks across time says which figure should be ``like_before`` (`loaders.history`) instead of
+writing SQL.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from string import Template
 from typing import Any, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.pool import NullPool
+
+from loaders.history import History
 
 EXPECTATIONS_DIR = Path(__file__).resolve().parents[1] / "expectations"
 DIMENSIONS = Literal[
@@ -28,6 +35,10 @@ DIMENSIONS = Literal[
 ]
 ROW_KEY = "_row_number"
 SQL_RULE = "unexpected_rows_expectation"
+#: What one sort or hash table of a rule may take; what is larger goes to disk.
+WORK_MEM = "64MB"
+#: What of the first failing row is shown, at most.
+SHOWN_CHARACTERS = 500
 
 
 class SuiteError(ValueError):
@@ -35,7 +46,10 @@ class SuiteError(ValueError):
 
 
 class RuleMeta(BaseModel):
-    """What the product needs to know of a rule beside Great Expectations' own fields."""
+    """What the product needs to know of a rule beside Great Expectations' own fields.
+
+    ``limit`` says in a few words what a query tolerates; it is recorded as what was expected.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     id: str = Field(pattern=r"^[a-z0-9_]+\.[a-z0-9_]+$")
@@ -45,6 +59,7 @@ class RuleMeta(BaseModel):
     owner: str = Field(min_length=3)
     origin: str = Field(min_length=5)
     column: str | None = None
+    limit: str | None = Field(default=None, min_length=3)
     description_vi: str = Field(min_length=10)
     description_en: str = Field(min_length=10)
 
@@ -55,6 +70,20 @@ class Rule:
     severity: str
     type: str
     kwargs: Mapping[str, Any]
+    history: History | None = None
+
+    @property
+    def is_query(self) -> bool:
+        return self.type == SQL_RULE
+
+    @property
+    def expected(self) -> str:
+        """What the rule tolerates: its own words, or Great Expectations' arguments."""
+        if self.meta.limit:
+            return self.meta.limit
+        if self.history:
+            return self.history.limit
+        return "" if self.is_query else json.dumps(dict(self.kwargs), ensure_ascii=False)
 
 
 @dataclass(frozen=True)
@@ -62,6 +91,21 @@ class Suite:
     name: str
     path: Path
     rules: tuple[Rule, ...]
+
+    @property
+    def histories(self) -> list[History]:
+        """The figures that later periods of the dataset are compared with."""
+        return [rule.history for rule in self.rules if rule.history]
+
+    @property
+    def sha256(self) -> str:
+        """Of everything that can change a verdict, rule by rule; owners and sentences cannot."""
+        decisive = [
+            (r.meta.id, r.meta.version, r.meta.kind, r.meta.column, r.type, r.kwargs, r.severity)
+            for r in self.rules
+        ]
+        text = json.dumps(decisive, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -92,7 +136,8 @@ def read_suite(path: Path) -> Suite:
         raise SuiteError(f"{path.name}: name must be {path.stem!r}, unknown keys {sorted(unknown)}")
     rules, seen = [], set()
     for position, entry in enumerate(document["expectations"], start=1):
-        where = f"{path.name}: expectation {position}"
+        name = entry.get("meta", {}).get("id", "without an id")
+        where = f"{path.name}: expectation {position} ({name})"
         unknown = set(entry) - {"type", "kwargs", "severity", "meta"}
         if unknown:
             raise SuiteError(f"{where}: unknown keys {sorted(unknown)}")
@@ -102,16 +147,33 @@ def read_suite(path: Path) -> Suite:
             first = error.errors()[0]
             raise SuiteError(f"{where}: meta.{first['loc'][0]}: {first['msg']}") from error
         if entry.get("severity") not in ("critical", "warning", "info"):
-            raise SuiteError(f"{where} ({meta.id}): severity is critical, warning or info")
+            raise SuiteError(f"{where}: severity is critical, warning or info")
         if meta.id in seen:
-            raise SuiteError(f"{where}: rule id {meta.id} stands twice")
+            raise SuiteError(f"{where}: rule id stands twice")
         if meta.kind == "row" and meta.column is None:
-            raise SuiteError(f"{where} ({meta.id}): a row rule names its column")
+            raise SuiteError(f"{where}: a row rule names its column")
         seen.add(meta.id)
-        rules.append(Rule(meta, entry["severity"], entry["type"], entry["kwargs"]))
+        rules.append(_rule(entry, meta, where))
     if not rules:
         raise SuiteError(f"{path.name}: a suite has at least one rule")
     return Suite(document["name"], path, tuple(rules))
+
+
+def _rule(entry: Mapping[str, Any], meta: RuleMeta, where: str) -> Rule:
+    """The rule with its query: a figure that should be like before becomes SQL here."""
+    kwargs = entry["kwargs"]
+    if "like_before" not in kwargs:
+        return Rule(meta, entry["severity"], entry["type"], kwargs)
+    if set(kwargs) != {"like_before"} or entry["type"] != SQL_RULE or meta.kind != "dataset":
+        raise SuiteError(f"{where}: 'like_before' stands alone in a {SQL_RULE} of kind dataset")
+    try:
+        history = History.model_validate(kwargs["like_before"])
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, ("like_before", *first["loc"])))
+        raise SuiteError(f"{where}: {key}: {first['msg']}") from error
+    query = {"unexpected_rows_query": history.query()}
+    return Rule(meta, entry["severity"], entry["type"], query, history)
 
 
 def suite_files(
@@ -145,13 +207,15 @@ def run_suite(
     # Importing Great Expectations takes seconds; only gates pay for it.
     import great_expectations as gx
 
+    from loaders.query_rules import TYPE_OF
+
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     source = context.data_sources.add_postgres(
         # Great Expectations makes engines of its own and forgets them; none keeps a connection.
         "warehouse",
         connection_string=url,
-        kwargs={"poolclass": NullPool},
+        kwargs={"poolclass": NullPool, "connect_args": {"options": f"-c work_mem={WORK_MEM}"}},
     )
     try:
         with warnings.catch_warnings():
@@ -161,7 +225,7 @@ def run_suite(
         batch = asset.add_batch_definition_whole_table("whole").get_batch()
         expectations = [
             {
-                "type": rule.type,
+                "type": TYPE_OF.get(rule.meta.kind, rule.type) if rule.is_query else rule.type,
                 "kwargs": _substitute(rule.kwargs, variables),
                 "severity": rule.severity,
                 "meta": {"id": rule.meta.id},
@@ -170,13 +234,13 @@ def run_suite(
         ]
         validation = batch.validate(
             gx.ExpectationSuite(name=suite.name, expectations=expectations),
-            result_format={
-                "result_format": "COMPLETE",
-                "unexpected_index_column_names": [ROW_KEY],
-                "include_unexpected_rows": False,
-            }
-            if any(rule.meta.kind == "row" for rule in suite.rules)
-            else {"result_format": "SUMMARY"},
+            # Complete, so that a rule can say what it found; of a query's rows at most 200 come.
+            result_format={"result_format": "COMPLETE", "include_unexpected_rows": False}
+            | (
+                {"unexpected_index_column_names": [ROW_KEY]}
+                if any(rule.meta.kind == "row" for rule in suite.rules)
+                else {}
+            ),
         )
         results = {r.expectation_config.meta["id"]: r for r in validation.results}
         rows = _row_count(source, schema, table)
@@ -206,9 +270,7 @@ def _substitute(value: Any, variables: Mapping[str, str]) -> Any:
 def _outcome(
     rule: Rule, result: Any, rows: int, target: str, variables: Mapping[str, str]
 ) -> RuleOutcome:
-    expected = json.dumps(
-        {k: v for k, v in rule.kwargs.items() if k != "unexpected_rows_query"}, ensure_ascii=False
-    )
+    expected = rule.expected
     if result is None:
         return RuleOutcome(rule, rows, 0, "the rule did not run", expected, "error")
     exception = result.exception_info or {}
@@ -219,12 +281,14 @@ def _outcome(
         return RuleOutcome(rule, rows, 0, message[:500], expected, "error")
     found = dict(result.result)
     query: str | None = None
-    if rule.type == SQL_RULE:
+    if rule.is_query:
         failing = int(found.get("observed_value", 0))
         observed = f"{failing} rows"
         if rule.meta.kind == "row":
             text = _substitute(rule.kwargs["unexpected_rows_query"], variables)
             query = text.replace("{batch}", target)
+        elif failing:
+            observed = _first_row(found["details"]["unexpected_rows"], failing)
     else:
         failing = int(found.get("unexpected_count", 0))
         observed = str(found.get("observed_value", f"{failing} rows"))
@@ -241,3 +305,24 @@ def _outcome(
         "pass" if passed else "fail",
         query if failing else None,
     )
+
+
+def _first_row(rows: Sequence[Mapping[str, Any]], failing: int) -> str:
+    """The figures of the first failing row: "found=120, usual=240"; never a person's key."""
+    figures = ", ".join(
+        f"{name}={_figure(value)}"
+        for name, value in (rows[0] if rows else {}).items()
+        if not (name.endswith("_key") or name == ROW_KEY or isinstance(value, UUID))
+    )
+    if not figures:
+        return f"{failing} rows"
+    shown = figures[:SHOWN_CHARACTERS]
+    return shown if failing == 1 else f"{failing} rows, the first: {shown}"
+
+
+def _figure(value: Any) -> str:
+    """A number as people write it: 240 and not 240.0 or 2.4E+2."""
+    if isinstance(value, float | Decimal):
+        text = f"{value:f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    return str(value)

@@ -177,6 +177,9 @@ def batch(dataset: str, **given: Any) -> dict[str, Any]:
         "rules_failed": 1,
         "reason": None,
         "serving_batch_id": f"batch-{dataset}",
+        "serving_period": "2025-07",
+        "serving_ends_on": date(2025, 7, 31),
+        "serving_age_days": 0,
         **given,
     }
 
@@ -360,7 +363,15 @@ def release_view(**given: Any) -> ReleaseView:
         ],
         batches=[
             batch("staff"),
-            batch("facilities", status="held", reason=NAUGHTY, serving_batch_id="batch-before"),
+            batch(
+                "facilities",
+                status="held",
+                reason=NAUGHTY,
+                serving_batch_id="batch-before",
+                serving_period="2025-06",
+                serving_ends_on=date(2025, 6, 30),
+                serving_age_days=31,
+            ),
             batch("statistics", data_label="real", days_late=0),
             batch(
                 "beds",
@@ -376,6 +387,9 @@ def release_view(**given: Any) -> ReleaseView:
                 rows_loaded=None,
                 rows_quarantined=None,
                 serving_batch_id=None,
+                serving_period=None,
+                serving_ends_on=None,
+                serving_age_days=None,
             ),
         ],
         rules=[rule("staff.known", "pass"), rule("staff.once", "fail"), rule("staff.x", "error")],

@@ -1,11 +1,18 @@
 """The audit trail: a hash chain of events, and the rows that each event vouches for."""
 
 from loaders.audit.chain import GENESIS, append, dumps, event_hash, head, lock
+from loaders.audit.digest import Digest, rows_digest
 from loaders.audit.records import (
+    APPROVAL_EVENT,
     BATCH_EVENT,
+    GATE_HELD,
+    GATE_PASSED,
+    GATE_WAITING,
     PURGE_EVENT,
+    READMISSION_EVENT,
     RECEIPT_EVENT,
     RELEASE_EVENT,
+    RESTORE_EVENT,
     VOUCHED_ROWS,
     insert_receipt,
     insert_vouched,
@@ -14,12 +21,19 @@ from loaders.audit.records import (
 from loaders.audit.verify import Finding, verify, verify_receipts
 
 __all__ = [
+    "APPROVAL_EVENT",
     "BATCH_EVENT",
+    "GATE_HELD",
+    "GATE_PASSED",
+    "GATE_WAITING",
     "GENESIS",
     "PURGE_EVENT",
+    "READMISSION_EVENT",
     "RECEIPT_EVENT",
     "RELEASE_EVENT",
+    "RESTORE_EVENT",
     "VOUCHED_ROWS",
+    "Digest",
     "Finding",
     "append",
     "dumps",
@@ -29,6 +43,7 @@ __all__ = [
     "insert_vouched",
     "lock",
     "record_batch_result",
+    "rows_digest",
     "verify",
     "verify_receipts",
 ]

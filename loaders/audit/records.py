@@ -14,12 +14,24 @@ from loaders.audit.chain import append_json, dumps
 RECEIPT_EVENT = "receipt.recorded"
 BATCH_EVENT = "batch.result"
 RELEASE_EVENT = "release.published"
+READMISSION_EVENT = "rows.readmitted"
 PURGE_EVENT = "landing.purged"
+RESTORE_EVENT = "landing.restored"
+APPROVAL_EVENT = "approval.recorded"
+#: What the release gate says of a candidate: nothing failed, a person must answer for warnings,
+#: or it cannot be published.
+GATE_PASSED, GATE_WAITING, GATE_HELD = (
+    "gate.release.passed",
+    "gate.release.waiting",
+    "gate.release.held",
+)
 # Tables whose rows are repeated, whole, in the event that was appended with them.
 VOUCHED_ROWS = {
     RECEIPT_EVENT: ("audit", "receipt", "batch_id"),
     BATCH_EVENT: ("audit", "batch_result", "id"),
     RELEASE_EVENT: ("publication", "release", "release_seq"),
+    READMISSION_EVENT: ("audit", "readmission", "id"),
+    APPROVAL_EVENT: ("audit", "approval", "id"),
 }
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 import loaders.cli.trace  # noqa: F401  (a command of `audit`)
 from loaders.cli.audit import audit_app
 from loaders.cli.common import console, errors, plain_errors, print_record
+from loaders.cli.rules import rules
 from loaders.log import configure_logging
 from loaders.settings import PROJECT_ROOT, get_settings
 
@@ -28,6 +29,7 @@ app.add_typer(contracts_app, name="contracts")
 app.add_typer(new_app, name="new")
 app.add_typer(postgres_app, name="postgres")
 app.add_typer(audit_app, name="audit")
+app.command()(rules)
 
 Source = Annotated[str, typer.Argument(help="Source system, such as health.")]
 DatasetName = Annotated[str, typer.Argument(help="Dataset of the source, such as staff.")]
@@ -97,6 +99,25 @@ def build(period: Month, run_id: RunId = "manual") -> None:
 
     with plain_errors():
         print_record(stage(period, run_id))
+
+
+@app.command()
+def approve(
+    subject_id: Annotated[
+        str | None, typer.Argument(help="Candidate; without it, what waits is listed.")
+    ] = None,
+    by: Annotated[str, typer.Option(help="Full name of the person who answers for it.")] = "",
+    reason: Annotated[str, typer.Option(help="Why: at least ten characters.")] = "",
+    reject: Annotated[bool, typer.Option("--reject", help="Reject instead of approving.")] = False,
+) -> None:
+    """Answer for the warnings of a candidate, by name and with a reason, or list what waits."""
+    from loaders.cli.approve import decide, show_waiting
+
+    with plain_errors():
+        if subject_id is None:
+            show_waiting()
+        else:
+            decide(subject_id, by, reason, is_rejection=reject)
 
 
 @app.command()

@@ -116,7 +116,7 @@ class AuditPage:
         is_whole = None
         if row["status"] == "accepted" and None not in counts:
             is_whole = counts[0] == counts[1] + counts[2]
-        serving = row["serving_batch_id"]
+        is_served = row["status"] != "accepted" and row["serving_batch_id"] is not None
         return {
             "source": row["source"],
             "dataset": row["dataset"],
@@ -138,7 +138,9 @@ class AuditPage:
             "rules_run": words.number(row["rules_run"]),
             "rules_failed": words.number(row["rules_failed"]),
             "reason": row["reason"],
-            "serving": serving if serving and serving != row["batch_id"] else None,
+            "serving": row["serving_batch_id"] if is_served else None,
+            "serving_period": words.period(row["serving_period"]) if is_served else None,
+            "serving_age": row["serving_age_days"],
         }
 
     def not_taken(self, batches: Iterable[Block]) -> list[Block]:
@@ -247,16 +249,23 @@ class AuditPage:
     # --- release ------------------------------------------------------------------------------
 
     def gate_events(self) -> list[Block]:
-        return [
-            {
-                "seq": row["seq"],
-                "at": words.moment(row["at"]),
-                "text": words.text_of(words.EVENTS, row["kind"]),
-                "rules": _rules_of(row["payload"]),
-                "reason": row["payload"].get("reason"),
-            }
-            for row in self.view.gate_events
-        ]
+        """What the release gate said of the candidate, and what persons decided."""
+        lines = []
+        for row in self.view.gate_events:
+            decided = row["payload"].get("row")  # a person's decision is an audited row, whole
+            payload = decided or row["payload"]
+            text = words.text_of(words.EVENTS, decided["decision"] if decided else row["kind"])
+            lines.append(
+                {
+                    "seq": row["seq"],
+                    "at": words.moment(row["at"]),
+                    "text": text,
+                    "rules": _rules_of(payload),
+                    "reason": payload.get("reason"),
+                    "decided_by": decided["decided_by"] if decided else None,
+                }
+            )
+        return lines
 
     def manifest_tables(self) -> list[Block]:
         if self.view.release is None:

@@ -267,23 +267,31 @@ order by now.kpi_id, now.data_label, now.boundary desc
 
 # The reason stands with the result only while that result is about the same file.
 _BATCHES = """
-select q.*, r.stage, r.reason, a.batch_id as serving_batch_id
+select q.*, r.stage, r.reason
 from {marts}.fct_data_quality as q
 left join audit.batch_current as r
     on
         (q.source, q.dataset, q.period) = (r.source, r.dataset, r.period)
         and q.batch_id is not distinct from r.batch_id
-left join audit.batch_accepted as a
-    on (q.source, q.dataset, q.period) = (a.source, a.dataset, a.period)
 order by q.period desc, q.source, q.dataset
 """
 
+# Of the last run of the gate: a rule that has left the suite stands in an earlier one only.
 _RULES = """
+with runs as (
+    select
+        *,
+        first_value(gate_run) over (
+            partition by subject_kind, subject_id order by id desc
+        ) as last_gate_run
+    from audit.rule_result
+    where
+        (subject_kind = 'batch' and subject_id = any(%(batch_ids)s))
+        or (subject_kind = 'candidate' and subject_id = %(candidate)s)
+)
 select distinct on (subject_kind, subject_id, suite, rule_id) *
-from audit.rule_result
-where
-    (subject_kind = 'batch' and subject_id = any(%(batch_ids)s))
-    or (subject_kind = 'candidate' and subject_id = %(candidate)s)
+from runs
+where gate_run is not distinct from last_gate_run
 order by subject_kind, subject_id, suite, rule_id, id desc
 """
 
@@ -302,6 +310,8 @@ order by source, dataset, rule_id, period
 _GATE_EVENTS = """
 select seq, at, kind, payload
 from audit.event
-where payload ->> 'candidate_id' = %(candidate)s
+where
+    payload ->> 'candidate_id' = %(candidate)s
+    or (kind = 'approval.recorded' and payload -> 'row' ->> 'subject_id' = %(candidate)s)
 order by seq
 """

@@ -232,7 +232,10 @@ RULE_RESULTS = {
 }
 EVENTS = {
     "gate.release.passed": Text("Cổng phát hành: cho qua", "Release gate: passed"),
+    "gate.release.waiting": Text("Cổng phát hành: chờ phê duyệt", "Release gate: waiting"),
     "gate.release.held": Text("Cổng phát hành: giữ lại", "Release gate: held"),
+    "approved": Text("Đã phê duyệt", "Approved"),
+    "rejected": Text("Đã từ chối", "Rejected"),
 }
 # A unit of measure that is not printed behind the figure, or is printed shorter.
 SHORT_UNITS = {

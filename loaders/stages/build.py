@@ -20,6 +20,7 @@ from loaders.log import get_logger, log_context
 from loaders.periods import check_month, months_of
 from loaders.postgres.database import Role, connect, role_url
 from loaders.settings import PROJECT_ROOT, get_settings
+from loaders.stages.approve import awaited_period
 from loaders.stages.records import BuildResult
 
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
@@ -37,9 +38,9 @@ class BuildError(RuntimeError):
 
 
 def build(period: str, run_id: str = "manual") -> BuildResult:
-    """Compute the candidate of a month, or of the published one when that is later.
+    """Compute the candidate of a month, or of the one published or awaited when that is later.
 
-    Only months whose accepted batches or whose code changed since they were last computed are
+    Only months whose accepted rows or whose code changed since they were last computed are
     recomputed. When nothing changed since the published release the result is ``unchanged``.
 
     Raises:
@@ -51,8 +52,9 @@ def build(period: str, run_id: str = "manual") -> BuildResult:
         with connect(Role.PUBLISHER) as connection:
             published_period, published = _published(connection)
             # A restated month that lies before the published one gives a new release of the
-            # published month: readers never go back in time.
-            period = max(period, published_period)
+            # published month: readers never go back in time. Nor does it take the place of a later
+            # month that waits for its approval.
+            period = max(period, published_period, awaited_period(connection))
             prints = month_fingerprints(connection, period)
             if not prints:
                 raise BuildError(
@@ -113,17 +115,18 @@ def _is_finished(candidate_id: str) -> bool:
 
 
 def month_fingerprints(connection: psycopg.Connection, as_of: str) -> dict[str, str]:
-    """Month → hash over the code and the batches in raw that the month is computed from.
+    """Month → hash over the code and the rows in raw that the month is computed from.
 
-    Those are the batches of every period that ends with the month, and of the latest full year:
-    annual figures hold until the next ones come.
+    Rows are known by the id that their acceptance gave them: a batch that was judged again has
+    another one, unless it left the same rows. They are those of every period that ends with the
+    month, and of the latest full year: annual figures hold until the next ones come.
     """
-    batches: dict[str, list[str]] = {}
-    for period, batch_id in connection.execute(
-        "select period, batch_id from audit.batch_accepted order by source, dataset, period"
+    rows: dict[str, list[str]] = {}
+    for period, rows_id in connection.execute(
+        "select period, rows_id from audit.batch_accepted order by source, dataset, period"
     ):
-        batches.setdefault(period, []).append(batch_id)
-    ends = {period: months_of(period)[1] for period in batches}
+        rows.setdefault(period, []).append(rows_id)
+    ends = {period: months_of(period)[1] for period in rows}
     code = code_fingerprint()
     prints = {}
     for month in sorted(set(ends.values())):
@@ -131,10 +134,10 @@ def month_fingerprints(connection: psycopg.Connection, as_of: str) -> dict[str, 
             continue
         year = month[:4] if month.endswith("-12") else str(int(month[:4]) - 1)
         inputs = [
-            batch
-            for period in sorted(batches)
+            rows_id
+            for period in sorted(rows)
             if ends[period] == month or period == year
-            for batch in batches[period]
+            for rows_id in rows[period]
         ]
         prints[month] = _digest(f"{code}|{','.join(inputs)}")
     return prints

@@ -29,6 +29,6 @@ def import_dataset(source: str, dataset: str, period: str, run_id: str = "manual
     if landed.batch_id is None:
         return landed
     loaded = load(landed.batch_id, run_id)
-    if loaded.status == "refused":
+    if loaded.status != "loaded":
         return loaded
     return gate_intake(landed.batch_id, run_id)

@@ -37,12 +37,12 @@ PARTIAL_LIFE = dt.timedelta(days=2)
 def land(source: str, dataset: str, period: str, run_id: str = "manual") -> LandResult:
     """Fetch the delivery of one dataset for one period and keep it.
 
-    The same file again is ``unchanged``. A different file for a month that is loaded is refused
-    unless its side-car declares a restatement with a reason; so is the file of another month under
-    a new name. ``<file>.corrections.csv`` in the inbox is landed with the file of that name:
-    together they are another batch, and the corrections carry their reasons themselves. Nothing
-    arrived is ``missing``: recorded, never invented. So is a source that cannot be reached;
-    `LandResult.is_unreachable` tells the two apart.
+    The same file again is ``unchanged``; its bytes are kept again if retention had purged them. A
+    different file for a month that is loaded is refused unless its side-car declares a restatement
+    with a reason; so is the file of another month under a new name. ``<file>.corrections.csv`` in
+    the inbox is landed with the file of that name: together they are another batch, and the
+    corrections carry their reasons themselves. Nothing arrived is ``missing``: recorded, never
+    invented. So is a source that cannot be reached: `LandResult.is_unreachable` tells them apart.
     """
     definition = get_dataset(source, dataset)
     check_period(period)
@@ -179,13 +179,18 @@ def _keep(
         _refuse_conflicts(
             connection, dataset, period, delivery, sha256, batch_id, corrections is not None
         )
-        if _is_known(connection, batch_id):
-            return LandResult(**result.to_dict() | {"status": "unchanged"})
+        is_known = _is_known(connection, batch_id)
         target = get_settings().landing / relative
+        if is_known and target.exists():
+            return LandResult(**result.to_dict() | {"status": "unchanged"})
         _private_folder(target.parent)
         if corrections is not None and corrections_path is not None:
             _write_private(get_settings().landing / corrections_path, corrections)
         partial.replace(target)
+        if is_known:
+            # Purged, and delivered again: its bytes are there until the next purge.
+            audit.append(connection, audit.RESTORE_EVENT, {"batch_id": batch_id})
+            return LandResult(**result.to_dict() | {"status": "unchanged"})
         audit.insert_receipt(
             connection,
             batch_id=batch_id,

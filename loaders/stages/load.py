@@ -25,6 +25,13 @@ from loaders.postgres.database import Role, connect
 from loaders.readers import ReaderError, Table
 from loaders.readers.unpack import unpacked
 from loaders.settings import get_settings
+from loaders.stages.judgements import (
+    IN_RAW,
+    Rules,
+    is_in_raw,
+    reasons_to_judge,
+    set_refused_rows_aside,
+)
 from loaders.stages.land import lock_month
 from loaders.stages.reading import Accounts, open_table, read_rows
 from loaders.stages.records import LoadResult
@@ -84,27 +91,20 @@ def read_batch(connection: psycopg.Connection, batch_id: str) -> Batch:
     return Batch(batch_id, get_dataset(row[0], row[1]), *row[2:7], row[7] or {}, row[8])
 
 
-def is_accepted(connection: psycopg.Connection, batch: Batch) -> bool:
-    """True when the rows of this batch are the ones in raw."""
-    row = connection.execute(
-        "select 1 from audit.batch_accepted where batch_id = %s", (batch.batch_id,)
-    ).fetchone()
-    return row is not None
-
-
 def load(batch_id: str, run_id: str = "manual") -> LoadResult:
     """Read, check, pseudonymise and COPY one batch, in one transaction.
 
     A file that cannot be read as its contract says is ``refused``: nothing of it stays but the
     receipt and the reason. Rows that break a rule of the contract go to quarantine;
-    rows read = staged + quarantined is asserted before the commit.
+    rows read = staged + quarantined is asserted before the commit. A batch whose rows are in raw is
+    ``unchanged`` as long as suite and contract are those that it was accepted by.
     """
     key = get_settings().require_pseudonym_key()
     started = time.monotonic()
     with connect(Role.LOADER) as connection:
         batch = read_batch(connection, batch_id)
-        if is_accepted(connection, batch):
-            return LoadResult(batch_id, "unchanged", "the rows of this batch are in raw already")
+        if stands := _stands(connection, batch):
+            return LoadResult(batch_id, "unchanged", stands)
     dataset = batch.dataset
     context = {"source": dataset.source, "dataset": dataset.name, "period": batch.period}
     with log_context(**context, stage="load", batch_id=batch_id, run_id=run_id):
@@ -129,6 +129,21 @@ def load(batch_id: str, run_id: str = "manual") -> LoadResult:
                 _record(connection, batch, result, run_id)
         get_logger().info("load", **{k: v for k, v in result.to_dict().items() if k != "batch_id"})
         return result
+
+
+def _stands(connection: psycopg.Connection, batch: Batch) -> str | None:
+    """Why the rows in raw stay as they are; None when the batch is to be loaded."""
+    if not is_in_raw(connection, batch.batch_id):
+        return None
+    reasons = reasons_to_judge(connection, batch.batch_id, Rules.in_force(batch.dataset))
+    if not reasons:
+        return IN_RAW
+    if (get_settings().landing / batch.landing_path).exists():
+        return None
+    return (
+        f"{IN_RAW}; they should be judged again ({', '.join(reasons)}), but the landed bytes are "
+        f"gone (purged by retention?); put {batch.file_name} into the inbox and import again"
+    )
 
 
 @contextmanager
@@ -160,7 +175,7 @@ def _fill_stage(connection: psycopg.Connection, batch: Batch, key: bytes) -> Acc
     stated_rows = batch.control_totals.get("rows")
     with _open(batch) as table:
         _create_stage(connection, stage, columns)
-        clear_quarantine(connection, batch)
+        set_refused_rows_aside(connection, batch.batch_id, batch.dataset)
         conformer = Conformer(batch.dataset, batch.period, key)
         with connection.cursor() as cursor, _sender(cursor, stage, columns) as send:
             accounts = read_rows(table, conformer, _corrector(batch), stated_rows, send)
@@ -223,10 +238,6 @@ def _sender(
             under_way.result()
         if binary:
             stream.write(BinaryCopy.TRAILER)
-
-
-def clear_quarantine(connection: psycopg.Connection, batch: Batch) -> None:
-    connection.execute('DELETE FROM quarantine."row" WHERE batch_id = %s', (batch.batch_id,))
 
 
 QUARANTINE_COLUMNS = (

@@ -23,6 +23,7 @@ from loaders.log import get_logger, log_context
 from loaders.periods import months_of
 from loaders.postgres.database import Role, connect
 from loaders.publication import LEDGERS, PublishError, append_differences, content, tables
+from loaders.stages.approve import admit
 from loaders.stages.records import PublishResult
 
 PUBLISH_LOCK_KEY = 4_220_260_003
@@ -32,8 +33,6 @@ PUBLISH_LOCK_KEY = 4_220_260_003
 LOCK_WAITS_MS = (10, 20, 50, 100, 200, 400)
 LOCK_PATIENCE_SECONDS = 90  # longer than a BI query may run
 
-GATE_PASSED = "gate.release.passed"
-GATE_NOT_PASSED = ("gate.release.held", "gate.release.failed", "gate.release.refused")
 NOTE = "release_note"
 
 
@@ -43,7 +42,9 @@ def publish(
     *,
     after_publish: Callable[[PublishResult], str | None] | None = None,
 ) -> PublishResult:
-    """Publish the candidate that passed the release gate; a second call changes nothing.
+    """Publish the candidate that the release gate or, for its warnings, a person let through.
+
+    A second call changes nothing.
 
     Args:
         candidate_id: must be the one in `candidate.release_note`.
@@ -51,8 +52,9 @@ def publish(
         after_publish: called with the result after the commit; returns the path of the report.
 
     Raises:
-        PublishError: another candidate is there, the gate has not passed it, it is older than what
-            is published, its tables do not fit the ledger, or readers hold the marts too long.
+        PublishError: another candidate is there, the gate has not passed it as it stands and no
+            approval covers its warnings, it is older than what is published, its tables do not fit
+            the ledger, or readers hold the marts too long.
     """
     with log_context(stage="publish", run_id=run_id):
         with connect(Role.PUBLISHER) as connection:
@@ -83,13 +85,13 @@ def _publish(
 
     new = _candidate_tables(connection)
     period = _check_candidate(connection, candidate_id)
-    _check_gate(connection, candidate_id)
     release_seq, release_id, previous = _next_release(connection, period)
 
     for table in new:
         # For the comparison below, and so that the first dashboards do not get the worst plans.
         connection.execute(sql.SQL("analyze {}").format(sql.Identifier("candidate", table)))
     manifest = _manifest(connection, new, candidate_id, release_id, period)
+    manifest["approvals"] = admit(connection, candidate_id, manifest)
     causes = _causes(manifest, previous)
     changes: dict[str, int] = {"new": 0, "revised": 0, "withdrawn": 0}
     for ledger in LEDGERS:
@@ -158,23 +160,6 @@ def _check_candidate(connection: psycopg.Connection, candidate_id: str) -> str:
             f"withdraw the months after {period}. Build for {latest[0]} to publish a correction."
         )
     return period
-
-
-def _check_gate(connection: psycopg.Connection, candidate_id: str) -> None:
-    last = connection.execute(
-        """
-        select kind from audit.event
-        where kind = any(%s) and payload ->> 'candidate_id' = %s
-        order by seq desc
-        limit 1
-        """,
-        ([GATE_PASSED, *GATE_NOT_PASSED], candidate_id),
-    ).fetchone()
-    if last is None or last[0] != GATE_PASSED:
-        state = "did not pass" if last else "has not seen"
-        raise PublishError(
-            f"the release gate {state} candidate {candidate_id}: it stays a candidate"
-        )
 
 
 def _next_release(

@@ -66,10 +66,13 @@ class LoadResult(Record):
 
 @dataclass(frozen=True)
 class GateResult(Record):
-    """`gate`: of a batch (intake) or of a candidate (release); `subject_id` is its id."""
+    """`gate`: of a batch (intake) or of a candidate (release); `subject_id` is its id.
+
+    ``waiting``: a candidate of which only warnings failed, until a person answers for them.
+    """
 
     subject_id: str
-    status: Literal["accepted", "held", "unchanged"]
+    status: Literal["accepted", "waiting", "held", "unchanged"]
     reason: str | None = None
     rows_loaded: int = 0
     rows_quarantined: int = 0

@@ -112,8 +112,11 @@ def test_a_release_waits_for_every_source(dags: dict[str, Any]) -> None:
     assert {name: task["upstream"] for name, task in dag["tasks"].items()} == {
         "build": [],
         "gate": ["build"],
-        "publish": ["gate"],
+        "approve": ["gate"],
+        "publish": ["approve", "gate"],
     }
+    # Runs when the gate passed, though nobody was asked; not when there is nothing new.
+    assert dag["tasks"]["publish"]["trigger_rule"] == "none_failed_min_one_success"
     assert dag["max_active_runs"] == 1  # releases come one after the other
 
 

@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 from loaders import demo
-from loaders.airflow_api import Run, TaskRun
+from loaders.airflow_api import WAITING_TASK, Run, TaskRun
 from loaders.contracts.model import load_contracts
-from loaders.demo import DemoError, Inputs, MonthRuns, _refuse_other_inputs, _write_stamp
+from loaders.demo import MonthRuns
+from loaders.demo_inputs import DemoError, Inputs, refuse_other_inputs, write_stamp
 from loaders.settings import Settings
 
 MONTHS = ("2024-06", "2025-06")
@@ -24,8 +25,14 @@ IMPORTS = {f"import_{contract.source}" for contract in load_contracts()}
 class PlayedAirflow:
     """Every run ends at the second look; `failing` ones fail in the task `x.gate`."""
 
-    def __init__(self, failing: Sequence[tuple[str, str]] = (), silent: Sequence[str] = ()) -> None:
-        self.failing, self.silent = set(failing), set(silent)
+    def __init__(
+        self,
+        failing: Sequence[tuple[str, str]] = (),
+        silent: Sequence[str] = (),
+        asking: Sequence[str] = (),
+    ) -> None:
+        self.failing, self.silent, self.asking = set(failing), set(silent), set(asking)
+        self.answers: list[tuple[str | None, str, dict[str, str]]] = []
         self.started: list[tuple[str, str]] = []
         self.looks: dict[tuple[str, str], int] = {}
         self.open_at_start: list[int] = []
@@ -59,11 +66,23 @@ class PlayedAirflow:
             fails = key in self.failing
             state = ("failed" if fails else "success") if ended else "running"
             tasks = [TaskRun("x.gate", state, 1, 1.0), TaskRun("y.load", "upstream_failed", 0, 0.0)]
+            if run.dag_id == demo.RELEASE_DAG and run.period in self.asking:
+                answered = run.period in [period for period, _, _ in self.answers]
+                ended = ended and answered
+                state = "success" if ended else "running"
+                parked = "success" if answered else WAITING_TASK
+                tasks = [TaskRun("approve", parked, 1, 1.0)]
             if run.dag_id != demo.RELEASE_DAG:
                 silent = run.period in self.silent
                 tasks.append(TaskRun("conclude", "failed" if silent else "success", 1, 1.0))
             answer.append((Run(run.dag_id, run.run_id, run.period, state), tasks))
         return answer
+
+    def question(self, run: Run, task: TaskRun) -> str:
+        return f"**{task.task_id}**\nwhat is asked of {run.period} [1]"
+
+    def answer(self, run: Run, task: TaskRun, option: str, inputs: dict[str, str]) -> None:
+        self.answers.append((run.period, option, inputs))
 
     def log_tail(self, run: Run, task: TaskRun) -> list[str]:
         return [f"why {run.dag_id} {task.task_id}"]
@@ -105,6 +124,15 @@ def test_a_failed_task_is_named_with_its_log_and_the_others_go_on() -> None:
     assert shown.count(f"{demo.RELEASE_DAG}: success") == len(MONTHS)
 
 
+def test_a_release_that_asks_is_answered_once_and_visibly() -> None:
+    airflow = PlayedAirflow(asking=["2025-06"])
+    failed, shown = play(airflow)
+    assert not failed
+    assert airflow.answers == [("2025-06", "Approve", demo.ANSWER)]
+    assert "what is asked of 2025-06 [1]" in shown
+    assert f"approved by {demo.ANSWER['approved_by']}" in shown
+
+
 def test_a_failed_release_fails_the_demo() -> None:
     failed, shown = play(PlayedAirflow(failing=[(demo.RELEASE_DAG, "2025-06")]))
     assert failed
@@ -133,9 +161,9 @@ def test_no_change_for_long_ends_the_demo(monkeypatch: pytest.MonkeyPatch) -> No
 def test_another_sample_in_the_same_home_is_refused(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     inputs = Inputs(0.02, 42, MONTHS, "a")
-    _refuse_other_inputs(settings, inputs)
-    _write_stamp(settings, inputs)
+    refuse_other_inputs(settings, inputs)
+    write_stamp(settings, inputs)
     assert json.loads((tmp_path / "demo.json").read_text())["scale"] == 0.02
-    _refuse_other_inputs(settings, inputs)
+    refuse_other_inputs(settings, inputs)
     with pytest.raises(DemoError, match="another scale"):
-        _refuse_other_inputs(settings, Inputs(1, 42, MONTHS, "a"))
+        refuse_other_inputs(settings, Inputs(1, 42, MONTHS, "a"))

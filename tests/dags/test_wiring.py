@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
 from dags import wiring
+from dags.approval import LATEST, SOONEST, ApproveRelease, as_markdown, pause
 from dags.wiring import (
     LATE_RETRIES,
     RETRY_POLICY,
@@ -17,6 +19,7 @@ from dags.wiring import (
     airflow_secret,
     wait_or_skip,
 )
+from loaders.stages.decisions import Finding, Question
 
 
 @pytest.mark.parametrize(
@@ -69,3 +72,29 @@ def test_an_airflow_connection_holds_a_secret(monkeypatch: pytest.MonkeyPatch) -
     assert found["url"].startswith("postgres://u:p@h/d")
     assert (found["username"], found["password"], found["token"]) == ("u", "p", "t")
     assert airflow_secret("nobody") is None
+
+
+def test_nobody_is_asked_about_a_candidate_that_passed() -> None:
+    gated = {"status": "accepted", "subject_id": "2025-06-c"}
+    with pytest.raises(AirflowSkipException, match="nothing failed"):
+        ApproveRelease(task_id="approve", gated=gated).execute({})
+
+
+@pytest.mark.parametrize(
+    ("waited", "expected"),
+    [
+        (dt.timedelta(seconds=5), SOONEST),
+        (dt.timedelta(hours=1), dt.timedelta(minutes=3)),
+        (dt.timedelta(days=20), LATEST),
+    ],
+)
+def test_a_long_wait_is_looked_at_less_often(waited: dt.timedelta, expected: dt.timedelta) -> None:
+    assert pause(waited) == expected
+
+
+def test_the_question_names_candidate_content_and_findings_in_both_languages() -> None:
+    finding = Finding("kpi_value.x", 2, "3 rows", "Vượt quá 100 %", "Exceeds 100 %")
+    now = dt.datetime.now(dt.UTC)
+    shown = as_markdown(Question("candidate", "2025-06-c", "2025-06", "f" * 64, (finding,), now))
+    for text in ("2025-06-c", "f" * 64, "kpi_value.x` v2: 3 rows", "**Vượt quá 100 %**", "Exceeds"):
+        assert text in shown

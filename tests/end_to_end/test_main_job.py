@@ -227,7 +227,7 @@ def test_bad_sources_do_not_stop_the_good_ones(province: Province) -> None:
     partitions = [table for table in before if PARTITION.search(table)]
     assert len(partitions) >= len(monthly) * len(MONTHS)
     assert [table for table in partitions if after[table] != before[table]] == []
-    published = release(month)
+    published = release(month, is_disturbed=True)
     assert (published.status, published.period) == ("published", month)
     with connect(Role.BI) as connection:
         newest = dict(

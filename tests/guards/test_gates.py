@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from loaders.check import check_suites
+from loaders.check import check_breaks, check_examples, check_suites
 from loaders.contracts.model import load_contracts
 from loaders.postgres.database import Role, connect
 from loaders.quality import EXPECTATIONS_DIR, SuiteError, get_suite, read_suite
@@ -37,9 +38,9 @@ def test_fewer_results_than_rules_fail(warehouse: Warehouse) -> None:
     suite = get_suite("intake", "housing__temporary_houses")
     with (
         connect(Role.LOADER) as connection,
-        pytest.raises(AssertionError, match="0 of 6 rules reported"),
+        pytest.raises(AssertionError, match=f"0 of {len(suite.rules)} rules reported"),
     ):
-        write_rule_results(connection, "batch", "b", suite, [], "run")
+        write_rule_results(connection, "batch", "b", suite, [], "run", uuid4())
 
 
 def test_a_candidate_that_is_not_there_cannot_pass(warehouse: Warehouse) -> None:
@@ -58,6 +59,21 @@ BROKEN = {
     "no severity": (lambda e: e.pop("severity"), "severity is critical, warning or info"),
     "unknown dimension": (lambda e: e["meta"].update(dimension="beauty"), "meta.dimension"),
     "unknown key": (lambda e: e.update(colour="red"), "unknown keys ['colour']"),
+    "history with SQL": (
+        lambda e: e["kwargs"].update(like_before={"measure": "rows"}),
+        "'like_before' stands alone",
+    ),
+    "history of a row": (
+        lambda e: e.update(kwargs={"like_before": {"measure": "rows"}}),
+        "of kind dataset",
+    ),
+    "unknown measure": (
+        lambda e: (
+            e.update(kwargs={"like_before": {"measure": "beauty"}}),
+            e["meta"].update(kind="dataset"),
+        ),
+        "like_before.measure",
+    ),
     "row rule without column": (lambda e: e["meta"].pop("column"), "names its column"),
 }
 
@@ -71,7 +87,7 @@ def test_a_broken_rule_is_named(case: str, tmp_path: Path) -> None:
     path.write_text(json.dumps(document), "utf-8")
     with pytest.raises(SuiteError) as caught:
         read_suite(path)
-    assert "housing__temporary_houses.json: expectation 1" in str(caught.value)
+    assert "housing__temporary_houses.json: expectation 1 (houses." in str(caught.value)
     assert reason in str(caught.value)
 
 
@@ -85,3 +101,81 @@ def test_a_dataset_without_a_suite_and_a_doubled_rule_are_found(tmp_path: Path) 
     findings = check_suites(tmp_path)
     assert "expectations/intake/health__staff.json: missing" in findings
     assert any("stands twice" in finding for finding in findings)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Suites and examples of one dataset and one mart, in order."""
+    folders = {"expectations/intake": "rules", "expectations/release": "rules_release"}
+    for (folder, examples), name in zip(
+        folders.items(), ("housing__temporary_houses", "release_note"), strict=True
+    ):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / "tests/guards" / examples).mkdir(parents=True)
+        for path in (f"{folder}/{name}.json", f"tests/guards/{examples}/{name}.yaml"):
+            (tmp_path / path).write_bytes((EXPECTATIONS_DIR.parent / path).read_bytes())
+    assert check_examples(tmp_path / "expectations", tmp_path) == []
+    return tmp_path
+
+
+HOUSES = "tests/guards/rules/housing__temporary_houses.yaml"
+NOTE = "tests/guards/rules_release/release_note.yaml"
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "finding"),
+    [
+        (
+            NOTE,
+            "release_note.one_row:",
+            "release_note.two_rows:",
+            "fires.release_note.one_row",
+        ),
+        (NOTE, "release_note.one_row:", "release_note.two_rows:", "two_rows: no such rule"),
+        (NOTE, "\n  - {}", " []", "release_note.yaml: fires.release_note.one_row: missing"),
+        (HOUSES, "fires:", "fired:", "temporary_houses.yaml: no 'fires'"),
+        (HOUSES, "row: {", "row: {{", "temporary_houses.yaml: not YAML"),
+    ],
+)
+def test_a_rule_that_nothing_makes_fire_is_found(
+    project: Path, file: str, before: str, after: str, finding: str
+) -> None:
+    path = project / file
+    text = path.read_text("utf-8")
+    assert before in text
+    path.write_text(text.replace(before, after), "utf-8")
+    findings = check_examples(project / "expectations", project)
+    assert any(finding in found for found in findings), findings
+
+
+def test_a_suite_without_examples_and_examples_without_a_suite_are_found(project: Path) -> None:
+    (project / NOTE).rename((project / NOTE).with_name("other.yaml"))
+    findings = check_examples(project / "expectations", project)
+    assert findings[0].startswith(f"{NOTE}: missing")
+    assert findings[1].endswith("other.yaml: no such suite in expectations/release")
+
+
+def test_an_installation_without_tests_has_no_examples_to_check(project: Path) -> None:
+    (project / "tests").rename(project / "elsewhere")
+    assert check_examples(project / "expectations", project) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "finding"),
+    [
+        ("- {from: 2025-13, reason_vi: a, reason_en: b, origin: c}", "should match pattern"),
+        ('- {from: "2025-06", reason_vi: Thêm Kon Tum}', "reason_en"),
+        (
+            '- {from: "2025-06", datasets: [health.beds], reason_vi: Thêm Kon Tum,'
+            " reason_en: More communes, origin: Law 1}",
+            "from 2025-06: health.beds: no such source or dataset",
+        ),
+    ],
+)
+def test_a_break_that_says_nothing_is_found(tmp_path: Path, text: str, finding: str) -> None:
+    path = tmp_path / "breaks.yaml"
+    path.write_text(text, "utf-8")
+    findings = check_breaks(path)
+    assert len(findings) == 1
+    assert findings[0].startswith("expectations/breaks.yaml: ")
+    assert finding in findings[0]

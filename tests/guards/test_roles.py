@@ -74,13 +74,18 @@ TABLE_RIGHTS = {
         *("audit.batch_result:insert", "audit.rule_result:insert", "audit.receipt:select"),
         *("audit.batch_result:select", "audit.rule_result:select", "audit.kpi_build:select"),
         *("quarantine.row:select", "quarantine.row:insert", "quarantine.row:delete"),
-        *("audit.batch_current:select", "audit.batch_accepted:select"),
+        *("audit.batch_current:select", "audit.batch_accepted:select", "audit.approval:select"),
+        *("audit.readmission:select", "audit.readmission:insert"),
+        *("audit.readmitted_row:select", "audit.readmitted_row:insert"),
+        *("quarantine.earlier_row:select", "quarantine.earlier_row:insert"),
+        "quarantine.judged_row:select",
     },
     Role.BI: set(),
     Role.TRANSFORMER: {
         *("audit.event:select", "audit.receipt:select", "audit.batch_result:select"),
         *("audit.rule_result:select", "audit.kpi_build:select"),
         *("audit.batch_current:select", "audit.batch_accepted:select"),
+        *("audit.readmission:select", "audit.readmitted_row:select"),
     },
 }
 AUDIT_READS = TABLE_RIGHTS[Role.TRANSFORMER]
@@ -88,12 +93,14 @@ LEDGER = {f"publication.{name}" for name in ("release", "kpi_value", "kpi_verdic
 TABLE_RIGHTS[Role.AUDITOR] = {
     *AUDIT_READS,
     *(f"{table}:select" for table in LEDGER),
-    "quarantine.row:select",
+    "audit.approval:select",
+    *("quarantine.row:select", "quarantine.earlier_row:select", "quarantine.judged_row:select"),
 }
 TABLE_RIGHTS[Role.PUBLISHER] = {
     *TABLE_RIGHTS[Role.AUDITOR],
     *(f"{table}:insert" for table in LEDGER),
     *("audit.event:insert", "audit.rule_result:insert", "audit.kpi_build:insert"),
+    "audit.approval:insert",
 }
 
 

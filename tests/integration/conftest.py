@@ -1,104 +1,13 @@
-"""Small candidates, made by hand, for the tests of publishing."""
+"""What the integration tests share: candidates made by hand, deliveries that have landed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-from psycopg import sql
 
-from loaders import audit
-from loaders.postgres.database import Role, connect
-from loaders.stages.publish import GATE_PASSED
+from tests.candidates import make_candidate
 from tests.integration.landing import Landing
-
-VALUE = {
-    "kpi_id": "poverty_rate",
-    "data_label": "sample",
-    "series": "total",
-    "period": "2025-06",
-    "boundary": "qn_programme",
-    "unit_level": "commune",
-    "unit_code": "21025",
-    "unit_id": "21025@2004-01-01",
-    "breakdown": "total",
-    "breakdown_value": "total",
-    "numerator": 10,
-    "denominator": 100,
-    "value": 10,
-    "contributors": 10,
-    "denominator_id": "population",
-    "denominator_vintage": "2024",
-    "maturity": "final",
-    "is_suppressed": False,
-}
-VERDICT = {
-    "kpi_id": "poverty_rate",
-    "data_label": "sample",
-    "series": "total",
-    "boundary": "qn_programme",
-    "unit_level": "commune",
-    "unit_code": "21025",
-    "unit_id": "21025@2004-01-01",
-    "period": "2025-06",
-    "verdict": "limited_progress",
-}
-
-
-def make_candidate(
-    candidate_id: str,
-    values: list[dict[str, Any]],
-    *,
-    verdicts: list[dict[str, Any]] | None = None,
-    period: str = "2025-06",
-    passed: bool = True,
-) -> str:
-    """Replace schema candidate as the transformer would; each row is given by what differs."""
-    rows = {
-        "fct_kpi_value": ("kpi_value", [VALUE | row for row in values]),
-        "fct_kpi_verdict": (
-            "kpi_verdict",
-            [VERDICT | row for row in (verdicts if verdicts is not None else [{}])],
-        ),
-    }
-    with connect(Role.ADMIN) as connection:
-        types = {mart: _columns(connection, table) for mart, (table, _) in rows.items()}
-    with connect(Role.TRANSFORMER) as connection:
-        connection.execute(
-            "drop table if exists candidate.fct_kpi_value, candidate.fct_kpi_verdict,"
-            " candidate.release_note"
-        )
-        connection.execute(
-            "create table candidate.release_note as select"
-            " %s::text as candidate_id, %s::text as as_of_period",
-            (candidate_id, period),
-        )
-        for mart, (_, records) in rows.items():
-            connection.execute(f"create table candidate.{mart} ({types[mart]})")
-            for record in records:
-                connection.execute(
-                    sql.SQL("insert into candidate.{} ({}) values ({})").format(
-                        sql.Identifier(mart),
-                        sql.SQL(", ").join(map(sql.Identifier, record)),
-                        sql.SQL(", ").join([sql.Placeholder()] * len(record)),
-                    ),
-                    list(record.values()),
-                )
-    if passed:
-        with connect(Role.PUBLISHER) as connection:
-            audit.append(connection, GATE_PASSED, {"candidate_id": candidate_id})
-    return candidate_id
-
-
-def _columns(connection: Any, table: str) -> str:
-    rows = connection.execute(
-        "select column_name, data_type from information_schema.columns"
-        " where table_schema = 'publication' and table_name = %s"
-        " and column_name not in ('release_seq', 'change', 'cause') order by ordinal_position",
-        (table,),
-    ).fetchall()
-    return ", ".join(f"{name} {data_type}" for name, data_type in rows)
 
 
 @pytest.fixture(name="make_candidate")

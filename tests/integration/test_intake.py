@@ -2,69 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from loaders import audit
-from loaders.contracts.model import load_contracts
 from loaders.postgres.database import Role, connect
+from loaders.quality import get_suite
 from loaders.settings import SettingsError, get_settings
-from loaders.stages.gate import ensure_raw_tables, gate_intake
+from loaders.stages.gate import gate_intake
 from loaders.stages.intake import import_dataset
 from loaders.stages.land import land, purge_expired
 from loaders.stages.load import load
 from loaders.stages.records import GateResult
 from tests.conftest import Warehouse
-
-SOURCE, DATASET = "social_insurance", "health_insurance_members"
-HEADER = (
-    "KY;SO_DINH_DANH;MA_SO_BHXH;HO_TEN;NGAY_SINH;GIOI_TINH;MA_DAN_TOC;MA_XA;MA_THE;TU_NGAY;"
-    "DEN_NGAY;MA_CSKCB"
-)
-
-
-def row(number: int, *, month: str = "06/2025", sex: str = "2", unit: str = "21010") -> str:
-    return (
-        f"{month};051185{number:06d};51{number:08d};Nguyễn Thị Hoa;17/03/1985;{sex};01;{unit};"
-        f"GD451{5100000000 + number};01/01/2025;31/12/2025;51001"
-    )
-
-
-def deliver(
-    warehouse: Warehouse,
-    rows: list[str],
-    period: str = "2025-06",
-    header: str = HEADER,
-    **note: Any,
-) -> Path:
-    folder = warehouse.inbox / SOURCE / period
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"DS_THE_BHYT_{period.replace('-', '')}.csv"
-    path.write_text("\ufeff" + "\n".join([header, *rows]) + "\n", "utf-8")
-    side_car = path.with_name(path.name + ".delivery.json")
-    side_car.write_text(json.dumps({"data_label": "sample", **note}), "utf-8")
-    return path
+from tests.integration.members import DATASET, HEADER, SOURCE, correct, deliver, prepare, row
 
 
 @pytest.fixture(scope="module")
 def ready(warehouse: Warehouse) -> Warehouse:
-    with connect(Role.LOADER) as connection:
-        ensure_raw_tables(connection, [d for c in load_contracts() for d in c.datasets])
-    with connect(Role.TRANSFORMER) as connection:
-        connection.execute(
-            "create table reference.geo_unit as"
-            " select 'commune' as unit_level, '21010' as unit_code,"
-            " date '2004-01-01' as valid_from, null::date as valid_to, '51' as old_province_code"
-        )
+    prepare()
     return warehouse
 
 
@@ -231,7 +194,9 @@ def test_every_rule_of_the_suite_leaves_a_result(clean: Warehouse) -> None:
             "select rule_id, rows_scanned, result from audit.rule_result where subject_id = %s",
             (result.subject_id,),
         ).fetchall()
-    assert len(rows) == result.rules_run == 6
+    suite = get_suite("intake", f"{SOURCE}__{DATASET}")
+    assert sorted(row[0] for row in rows) == sorted(rule.meta.id for rule in suite.rules)
+    assert result.rules_run == len(suite.rules)
     assert {row[1] for row in rows} == {20}
 
 
@@ -288,7 +253,7 @@ KILLED = """
     [
         ("2026-04", "land", "_record"),
         ("2026-05", "load", "_record"),
-        ("2026-06", "gate.intake", "_drop_superseded"),
+        ("2026-06", "gate.swap", "_drop_superseded"),
     ],
 )
 def test_a_stage_killed_in_the_middle_leaves_nothing_half_done(
@@ -316,15 +281,6 @@ def test_a_stage_killed_in_the_middle_leaves_nothing_half_done(
             (period,),
         ).fetchone()
     assert accepted == (1,)
-
-
-CORRECTIONS_HEADER = "row_number,sheet,column,expect,value,reason,by"
-
-
-def correct(path: Path, *lines: str) -> Path:
-    corrections = path.with_name(path.name + ".corrections.csv")
-    corrections.write_text("\n".join([CORRECTIONS_HEADER, *lines]) + "\n", "utf-8")
-    return corrections
 
 
 def raw_rows(period: str) -> list[tuple[int, str]]:

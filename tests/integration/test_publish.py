@@ -20,6 +20,7 @@ from loaders.settings import PROJECT_ROOT
 from loaders.stages import publish as publish_module
 from loaders.stages.publish import PublishError, publish
 from loaders.stages.records import PublishResult
+from tests.candidates import judge_candidate
 
 pytestmark = pytest.mark.usefixtures("warehouse")
 
@@ -169,7 +170,7 @@ def test_a_candidate_that_may_not_be_published_is_refused(
 def test_a_gate_that_fails_after_it_passed_stops_the_release(make_candidate: MakeCandidate) -> None:
     make_candidate("changed-mind", [{}], period="2025-07")
     with connect(Role.PUBLISHER) as connection:
-        audit.append(connection, "gate.release.held", {"candidate_id": "changed-mind"})
+        audit.append(connection, audit.GATE_HELD, {"candidate_id": "changed-mind"})
     with pytest.raises(PublishError, match="did not pass"):
         publish("changed-mind")
 
@@ -186,6 +187,7 @@ def test_a_candidate_with_a_column_the_ledger_lacks_is_refused(
     make_candidate("wider", [{}], period="2025-07")
     with connect(Role.TRANSFORMER) as connection:
         connection.execute("alter table candidate.fct_kpi_value add column surprise text")
+    judge_candidate("wider", audit.GATE_PASSED)
     with pytest.raises(PublishError, match=r"unknown \['surprise'\]"):
         publish("wider")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -15,14 +16,24 @@ from psycopg import sql
 from loaders import audit
 from loaders.postgres.database import Role, connect
 from loaders.report import NoReleaseError, read_release, write_release_report
+from loaders.report.audit_page import AuditPage
 from loaders.report.data import ReleaseView
 from loaders.settings import PROJECT_ROOT
-from loaders.stages.publish import GATE_PASSED, publish
+from loaders.stages.approve import approve
+from loaders.stages.publish import publish
+from tests.candidates import judge_candidate
 from tests.conftest import Warehouse
 from tests.report_pages import FILE, cell, commune, parse, release_view, rule, verdict
 
 MARTS = PROJECT_ROOT / "dbt_project" / "models" / "marts" / "_marts__models.yml"
 FIRST, SECOND = "2025-06-first", "2025-07-second"
+WARNING = {
+    "rule_id": "kpi_value.coverage_at_most_100",
+    "rule_version": 1,
+    "observed": "1 rows",
+    "description_vi": "Tỷ lệ bao phủ vượt quá 100 %",
+    "description_en": "A coverage exceeds 100 %",
+}
 PERIODS = {"2016": 2017.0, "2024-06": 2024.5, "2025-06": 2025.5, "2025-07": 2025 + 7 / 12}
 
 
@@ -68,9 +79,6 @@ def build_marts(candidate_id: str, period: str, values: Iterable[Mapping[str, An
             connection.execute(sql.SQL("create table {} (" + listing + ")").format(table))
             for row in rows.get(model["name"], ()):
                 insert(connection, table, {k: v for k, v in row.items() if k in columns})
-    with connect(Role.PUBLISHER) as connection:
-        payload = {"candidate_id": candidate_id, "rules_run": 1, "rules_failed": 0}
-        audit.append(connection, GATE_PASSED, payload)
 
 
 def insert(connection: psycopg.Connection, table: sql.Identifier, row: Mapping[str, Any]) -> None:
@@ -127,15 +135,17 @@ def released(warehouse: Warehouse) -> ReleaseView:
     with connect(Role.PUBLISHER) as connection, pytest.raises(NoReleaseError, match="no release"):
         read_release(connection)
     with connect(Role.LOADER) as connection:
-        for result, rule_id in (
-            ("fail", "staff.once"),
-            ("pass", "staff.once"),
-            ("pass", "staff.b"),
+        earlier, last = uuid4(), uuid4()
+        for result, rule_id, gate_run in (
+            ("fail", "staff.left_the_suite", earlier),
+            ("fail", "staff.once", earlier),
+            ("pass", "staff.once", last),
+            ("pass", "staff.b", last),
         ):
             insert(
                 connection,
                 sql.Identifier("audit", "rule_result"),
-                rule(rule_id, result) | {"kind": "row"},
+                rule(rule_id, result) | {"kind": "row", "gate_run": gate_run},
             )
         audit.insert_receipt(
             connection,
@@ -178,8 +188,11 @@ def released(warehouse: Warehouse) -> ReleaseView:
                 },
             )
     build_marts(FIRST, "2025-06", cells_of("2025-06", "92.5"))
+    judge_candidate(FIRST, audit.GATE_PASSED)
     publish(FIRST)
     build_marts(SECOND, "2025-07", cells_of("2025-07", "92.25"))
+    judge_candidate(SECOND, audit.GATE_WAITING, period="2025-07", warnings=[WARNING])
+    approve(SECOND, by="Nguyễn Thị Lan", reason="reviewed with the agency", account="lan")
     publish(SECOND)
     with connect(Role.PUBLISHER) as connection:
         return read_release(connection)
@@ -191,7 +204,14 @@ def test_the_view_is_the_published_release(released: ReleaseView) -> None:
     assert released.release["manifest"]["candidate_id"] == SECOND
     assert len(released.release["event_hash"]) == 64
     assert released.release["event_hash"] != released.release["chain_head"]
-    assert [event["kind"] for event in released.gate_events] == [GATE_PASSED]
+    assert [event["kind"] for event in released.gate_events] == [
+        audit.GATE_WAITING,
+        audit.APPROVAL_EVENT,
+    ]
+    lines = AuditPage(released).gate_events()
+    assert lines[1]["text"].en == "Approved"
+    assert lines[1]["decided_by"] == "Nguyễn Thị Lan"
+    assert lines[1]["reason"] == "reviewed with the agency"
     assert len(released.scorecard) == len(release_view().scorecard)
     assert released.has_sample
 
@@ -221,7 +241,7 @@ def test_batches_come_with_reason_rules_and_quarantine(released: ReleaseView) ->
     reasons = {row["dataset"]: row["reason"] for row in released.batches}
     assert reasons["facilities"] == "too many rows" and reasons["staff"] is None
     assert {row["rule_id"]: row["result"] for row in released.rules} == {
-        "staff.once": "pass",  # its last run
+        "staff.once": "pass",
         "staff.b": "pass",
     }
     (line,) = released.quarantine

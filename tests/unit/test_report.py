@@ -322,7 +322,7 @@ def test_batches_are_accounted_for(page: Node) -> None:
     assert "1.234.567" in text and "1.234.560" in text
     assert FILE[:12] in text and FILE[:13] not in text
     assert "05/08/2025" in text and "không khớp" not in text
-    assert "Vẫn dùng lô batch-before" in text
+    assert "Vẫn dùng số liệu 06/2025 (lô batch-before), cũ 31 ngày" in text
     assert "no file" in block(page, "quality", "none").text
 
 

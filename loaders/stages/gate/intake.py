@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID, uuid4
 
 import psycopg
 from psycopg import sql
@@ -11,22 +13,40 @@ from psycopg import sql
 from loaders import audit
 from loaders.contracts.derive import raw_table_ddl
 from loaders.contracts.model import Dataset
+from loaders.history import comparable_since, figures_of
 from loaders.log import get_logger, log_context
 from loaders.periods import end_of, school_year_of, start_of
 from loaders.postgres.database import Role, connect, url
 from loaders.quality import RuleOutcome, Suite, get_suite, run_suite
-from loaders.stages.gate.results import write_rule_results
+from loaders.stages.gate.hold import Hold, find_approval, find_hold
+from loaders.stages.gate.readmission import find_readmissions, record_readmissions
+from loaders.stages.gate.results import (
+    quarantine_digest,
+    rule_results_digest,
+    write_rule_results,
+)
+from loaders.stages.gate.swap import clean, is_same_as_raw, row_count, swap
+from loaders.stages.judgements import (
+    IN_RAW,
+    Rules,
+    is_in_raw,
+    judgements_since_acceptance,
+    last_judgement,
+    next_rows_id,
+    reasons_to_judge,
+)
 from loaders.stages.land import lock_month
-from loaders.stages.load import Batch, is_accepted, read_batch, stage_table_name
+from loaders.stages.load import Batch, read_batch
 from loaders.stages.records import GateResult
 
 
 @dataclass(frozen=True)
 class _Judgement:
-    """What the intake rules say of a batch."""
+    """What the intake rules say of a batch; ``why_again``: why it was judged once more."""
 
     outcomes: list[RuleOutcome]
-    hold_reasons: list[str]
+    hold: Hold
+    why_again: list[str]
 
     @property
     def failed(self) -> int:
@@ -38,22 +58,27 @@ def gate_intake(batch_id: str, run_id: str = "manual") -> GateResult:
 
     Rows that break a row rule go to quarantine, all of them. A failing dataset rule of severity
     ``critical``, a rule that did not run, or too many quarantined rows hold the batch: the last
-    good data stays. Everything happens in one transaction.
+    good data stays, unless a person answered for what was found (`loaders/stages/approve.py`). A
+    batch whose rows are in raw is judged again when suite or contract are no longer those that it
+    was accepted by. Everything happens in one transaction.
     """
     with connect(Role.LOADER) as connection:
         batch = read_batch(connection, batch_id)
-        if is_accepted(connection, batch):
-            return GateResult(batch_id, "unchanged", "the rows of this batch are in raw already")
+        dataset = batch.dataset
+        suite = get_suite("intake", dataset.raw_table)
+        reasons: list[str] = []
+        if is_in_raw(connection, batch_id):
+            reasons = reasons_to_judge(connection, batch_id, Rules.in_force(dataset, suite))
+            if not reasons:
+                return GateResult(batch_id, "unchanged", IN_RAW)
         if not _stage_exists(connection, batch):
             raise LookupError(f"batch {batch_id} has no stage table: load it before the gate")
-    dataset = batch.dataset
     context = {"source": dataset.source, "dataset": dataset.name, "period": batch.period}
     with log_context(**context, stage="gate", batch_id=batch_id, run_id=run_id):
-        suite = get_suite("intake", dataset.raw_table)
         outcomes = run_suite(url(Role.LOADER), "stage", batch.stage_table, suite, _variables(batch))
         with connect(Role.LOADER) as connection:
             lock_month(connection, dataset, batch.period)
-            result = _decide(connection, batch, suite, outcomes, run_id)
+            result = _decide(connection, batch, suite, outcomes, reasons, run_id)
         get_logger().info(
             "gate", **{k: v for k, v in result.to_dict().items() if k != "subject_id"}
         )
@@ -62,12 +87,17 @@ def gate_intake(batch_id: str, run_id: str = "manual") -> GateResult:
 
 def _variables(batch: Batch) -> dict[str, str]:
     """What ``$name`` in a suite's queries stands for."""
+    source, dataset = batch.dataset.source, batch.dataset.name
     return {
         "period": batch.period,
         "period_start": start_of(batch.period).isoformat(),
         "period_end": end_of(batch.period).isoformat(),
         "raw_table": f'raw."{batch.dataset.raw_table}"',
         "school_year": school_year_of(batch.period),
+        "source": source,
+        "dataset": dataset,
+        "data_label": batch.data_label,
+        "since": comparable_since(source, dataset, batch.period),
     }
 
 
@@ -83,10 +113,11 @@ def _decide(
     batch: Batch,
     suite: Suite,
     outcomes: list[RuleOutcome],
+    why_again: list[str],
     run_id: str,
 ) -> GateResult:
     stage = sql.Identifier("stage", batch.stage_table)
-    staged = _count(connection, stage)
+    staged = row_count(connection, stage)
     connection.execute(
         'DELETE FROM quarantine."row" WHERE batch_id = %s AND rule_id NOT LIKE %s',
         (batch.batch_id, "contract.%"),
@@ -98,18 +129,39 @@ def _decide(
             _quarantine(connection, batch, outcome)
     quarantined = _quarantined(connection, batch)
     judgement = _Judgement(
-        outcomes, _hold_reasons(batch, outcomes, quarantined, staged + by_contract)
+        outcomes, find_hold(batch, outcomes, quarantined, staged + by_contract), why_again
     )
-    write_rule_results(connection, "batch", batch.batch_id, suite, outcomes, run_id, batch)
-    if judgement.hold_reasons:
-        status, reason, loaded = "held", "; ".join(judgement.hold_reasons), 0
+    gate_run = uuid4()
+    write_rule_results(
+        connection, "batch", batch.batch_id, suite, outcomes, run_id, gate_run, batch
+    )
+    rules = Rules.in_force(batch.dataset, suite)
+    details = _proof(connection, batch, rules, judgement, gate_run)
+    readmissions = []
+    approval = find_approval(connection, batch, judgement.hold)
+    if judgement.hold.reason and approval is None:
+        status, reason, loaded = "held", judgement.hold.reason, 0
+        details["hold"] = judgement.hold.to_details()
+        if why_again:
+            reason += (
+                f"; judged again because {', '.join(why_again)}: the rows that were accepted "
+                "before stay in raw"
+            )
     else:
-        status, reason = "accepted", None
-        loaded = _swap(connection, batch)
+        status = "accepted"
+        reason = f"judged again because {', '.join(why_again)}" if why_again else None
+        if approval:
+            details["approval"] = approval["id"]
+            said = f"approved by {approval['decided_by']} ({approval['reason']})"
+            reason = "; ".join(filter(None, (f"{said}: {judgement.hold.reason}", reason)))
+        earlier = judgements_since_acceptance(connection, batch.dataset, batch.period)
+        details |= {"figures": figures_of(connection, stage, suite.histories)}
+        loaded = _accept(connection, batch, rules, details)
         if loaded + quarantined != staged + by_contract:
             raise AssertionError(
                 f"{staged + by_contract} rows read, {loaded} loaded, {quarantined} quarantined"
             )
+        readmissions = find_readmissions(connection, batch, rules, earlier, gate_run)
     result = GateResult(
         batch.batch_id,
         status,  # type: ignore[arg-type]
@@ -131,15 +183,46 @@ def _decide(
         rows_loaded=loaded,
         rows_quarantined=quarantined,
         reason=reason,
-        details={"rules_run": result.rules_run, "rules_failed": result.rules_failed},
+        details=details,
         run_id=run_id,
     )
+    record_readmissions(connection, readmissions, run_id)
     return result
 
 
-def _count(connection: psycopg.Connection, table: sql.Identifier) -> int:
-    row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(table)).fetchone()
-    return row[0] if row else 0
+def _proof(
+    connection: psycopg.Connection,
+    batch: Batch,
+    rules: Rules,
+    judgement: _Judgement,
+    gate_run: UUID,
+) -> dict[str, Any]:
+    """By which rules the batch was judged, and the hash of what they found."""
+    results = rule_results_digest(connection, batch.batch_id, gate_run)
+    if results.rows != len(judgement.outcomes):
+        raise AssertionError(f"{results.rows} of {len(judgement.outcomes)} rule results written")
+    proof = {
+        **asdict(rules),
+        "gate_run": gate_run,
+        "rules_run": len(judgement.outcomes),
+        "rules_failed": judgement.failed,
+        "rule_results_sha256": results.sha256,
+    }
+    return proof | ({"judged_again": judgement.why_again} if judgement.why_again else {})
+
+
+def _accept(
+    connection: psycopg.Connection, batch: Batch, rules: Rules, details: dict[str, Any]
+) -> int:
+    """Swap the batch into raw; rows loaded. ``details`` gets what the acceptance vouches for."""
+    refused = quarantine_digest(connection, batch.batch_id)
+    details |= {"quarantine_rows": refused.rows, "quarantine_sha256": refused.sha256}
+    before = last_judgement(connection, batch.batch_id, accepted=True)
+    clean(connection, batch)
+    if before is not None:
+        same = is_in_raw(connection, batch.batch_id) and is_same_as_raw(connection, batch)
+        details["rows_id"] = before.rows_id if same else next_rows_id(before, rules, refused.sha256)
+    return swap(connection, batch)
 
 
 def _quarantined(connection: psycopg.Connection, batch: Batch) -> int:
@@ -207,77 +290,6 @@ def _quarantine(connection: psycopg.Connection, batch: Batch, outcome: RuleOutco
         raise AssertionError(
             f"rule {meta.id}: {outcome.rows_failing} rows failed, {written} went to quarantine"
         )
-
-
-def _hold_reasons(
-    batch: Batch, outcomes: Sequence[RuleOutcome], quarantined: int, read: int
-) -> list[str]:
-    reasons = []
-    for outcome in outcomes:
-        meta = outcome.rule.meta
-        if outcome.result == "error":
-            reasons.append(f"rule {meta.id} did not run: {outcome.observed}")
-        elif (outcome.result, meta.kind, outcome.rule.severity) == ("fail", "dataset", "critical"):
-            reasons.append(f"rule {meta.id}: {meta.description_en} (found {outcome.observed})")
-    limit = batch.dataset.extension.max_quarantine_share
-    if quarantined > limit * read:
-        reasons.append(
-            f"{quarantined} of {read} rows are in quarantine, more than {limit:.1%}; "
-            "see the quarantine's reasons, ask the agency for a corrected file"
-        )
-    if read and quarantined == read:
-        reasons.append("no row is left after quarantine")
-    return reasons
-
-
-def _swap(connection: psycopg.Connection, batch: Batch) -> int:
-    """The cleaned stage table becomes the partition of its month; rows loaded."""
-    dataset = batch.dataset
-    stage = sql.Identifier("stage", batch.stage_table)
-    raw = sql.Identifier("raw", dataset.raw_table)
-    partition = f"{dataset.raw_table}__{batch.period.replace('-', '_')}"
-    connection.execute(
-        sql.SQL(
-            'DELETE FROM {} s USING quarantine."row" q WHERE q.batch_id = {} '
-            "AND q.row_number = s._row_number"
-        ).format(stage, sql.Literal(batch.batch_id))
-    )
-    loaded = _count(connection, stage)
-    period = sql.Literal(batch.period)
-    # With this check in place ATTACH does not scan the table under its lock.
-    connection.execute(
-        sql.SQL(
-            "ALTER TABLE {} ADD CONSTRAINT in_period CHECK (_period IS NOT NULL AND _period = {})"
-        ).format(stage, period)
-    )
-    connection.execute(sql.SQL("ANALYZE {}").format(stage))
-    connection.execute("SET LOCAL lock_timeout = '60s'")
-    connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier("raw", partition)))
-    connection.execute(sql.SQL("ALTER TABLE {} SET SCHEMA raw").format(stage))
-    connection.execute(
-        sql.SQL("ALTER TABLE {} RENAME TO {}").format(
-            sql.Identifier("raw", batch.stage_table), sql.Identifier(partition)
-        )
-    )
-    connection.execute(
-        sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES IN ({})").format(
-            raw, sql.Identifier("raw", partition), period
-        )
-    )
-    _drop_superseded(connection, batch)
-    return loaded
-
-
-def _drop_superseded(connection: psycopg.Connection, batch: Batch) -> None:
-    """Stage tables of batches that were held or replaced for the same month."""
-    others = connection.execute(
-        "select batch_id from audit.receipt"
-        " where source = %s and dataset = %s and period = %s and batch_id <> %s",
-        (batch.dataset.source, batch.dataset.name, batch.period, batch.batch_id),
-    ).fetchall()
-    for (other,) in others:
-        table = sql.Identifier("stage", stage_table_name(batch.dataset, other))
-        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
 
 
 def ensure_raw_tables(connection: psycopg.Connection, datasets: Sequence[Dataset]) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 import psycopg
+from psycopg import sql
 
+from loaders.audit import Digest, rows_digest
 from loaders.quality import RuleOutcome, Suite
 from loaders.stages.load import Batch
 
@@ -17,10 +20,14 @@ def write_rule_results(
     suite: Suite,
     outcomes: Sequence[RuleOutcome],
     run_id: str,
+    gate_run: UUID,
     batch: Batch | None = None,
     period: str | None = None,
 ) -> None:
     """One row per rule of the suite: proof that each one ran.
+
+    Args:
+        gate_run: a new one for each run of the gate: a ``run_id`` may come twice.
 
     Raises:
         AssertionError: fewer outcomes than the suite has rules.
@@ -32,9 +39,9 @@ def write_rule_results(
         connection.execute(
             "insert into audit.rule_result (subject_kind, subject_id, source, dataset, period,"
             " suite, rule_id, rule_version, severity, dimension, kind, owner, description_vi,"
-            " description_en, rows_scanned, rows_failing, observed, expected, result, run_id)"
-            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,"
-            " %s)",
+            " description_en, rows_scanned, rows_failing, observed, expected, result, run_id,"
+            " gate_run) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,"
+            " %s, %s, %s, %s)",
             (
                 subject_kind,
                 subject_id,
@@ -56,5 +63,43 @@ def write_rule_results(
                 outcome.expected,
                 outcome.result,
                 run_id,
+                gate_run,
             ),
         )
+
+
+def rule_results_digest(connection: psycopg.Connection, subject_id: str, gate_run: UUID) -> Digest:
+    """Hash of the rule results of one run of the gate, in the order in which they were written."""
+    return rows_digest(
+        connection,
+        sql.SQL(
+            "select to_jsonb(t)::text from audit.rule_result as t"
+            " where t.subject_id = {} and t.gate_run = {} order by t.id"
+        ).format(sql.Literal(subject_id), sql.Literal(gate_run)),
+    )
+
+
+def quarantine_digest(
+    connection: psycopg.Connection, batch_id: str, result_id: int | None = None
+) -> Digest:
+    """Hash of what was refused of a batch, without the times at which it was written.
+
+    Args:
+        result_id: the judgement (`audit.batch_result` of the gate); None while it is being made.
+    """
+    judged = sql.SQL("")
+    if result_id is not None:
+        judged = sql.SQL("and q.result_id = {}").format(sql.Literal(result_id))
+    return rows_digest(
+        connection,
+        sql.SQL(
+            "select (to_jsonb(q) - array['at', 'result_id'])::text from {table} as q"
+            " where q.batch_id = {batch_id} {judged} order by q.row_number,"
+            ' q.rule_id collate "C", q.column_name collate "C",'
+            " (to_jsonb(q) - array['at', 'result_id'])::text collate \"C\""
+        ).format(
+            table=sql.Identifier("quarantine", "row" if result_id is None else "judged_row"),
+            batch_id=sql.Literal(batch_id),
+            judged=judged,
+        ),
+    )

@@ -1,8 +1,20 @@
--- Grain: one row per batch and rule, its last run.
+-- Grain: one row per batch and rule of the batch's last run of the gate.
 with
 
 source as (
     select * from {{ source('audit', 'rule_result') }}
+),
+
+-- A rule that is no longer in the suite has a result in an earlier run only.
+with_last_run as (
+    select
+        *,
+        first_value(gate_run) over (
+            partition by subject_id
+            order by id desc
+        ) as last_gate_run
+    from source
+    where subject_kind = 'batch'
 ),
 
 latest as (
@@ -13,8 +25,8 @@ latest as (
         severity,
         result,
         at as ran_at
-    from source
-    where subject_kind = 'batch'
+    from with_last_run
+    where gate_run is not distinct from last_gate_run
     order by subject_id asc, rule_id asc, id desc
 )
 

@@ -1,0 +1,24 @@
+"""Rows of an example: changes to one good row, written short."""
+
+from __future__ import annotations
+
+from typing import Any
+
+#: In a change: how often the row stands; ``{n}`` in its texts is then 1, 2, 3 …
+TIMES = "times"
+
+
+def expand(row: dict[str, Any], changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row for each change, or as many as its ``times`` says."""
+    rows = []
+    for change in changes:
+        new = row | {name: value for name, value in change.items() if name != TIMES}
+        rows += [
+            {name: _numbered(value, number) for name, value in new.items()}
+            for number in range(1, change.get(TIMES, 1) + 1)
+        ]
+    return rows
+
+
+def _numbered(value: Any, number: int) -> Any:
+    return value.replace("{n}", str(number)) if isinstance(value, str) else value

@@ -1,0 +1,151 @@
+"""The question between gate and publish, in a real Airflow. Slow: it looks again once a minute."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from loaders import airflow_service
+from loaders.airflow_api import WAITING_TASK, AirflowApi, Run, TaskRun
+from loaders.postgres.database import Role, admin_url, connect, conninfo
+from loaders.sample import generate
+from loaders.stages.approve import approve, list_waiting
+from loaders.stages.intake import import_source
+from loaders.stages.land import land
+from loaders.stages.setup import prepare_warehouse
+from tests.conftest import Warehouse
+
+MONTH, DAG = "2025-06", "build_and_publish"
+TIMEOUT_SECONDS = 600
+PERSON, REASON = "Trần Văn Bình", "danh sách còn thiếu sẽ gửi trong tháng sau"
+
+
+@pytest.fixture(scope="module")
+def api(warehouse: Warehouse) -> Iterator[AirflowApi]:
+    """A month for which a source sent nothing, and an Airflow that has seen the DAG."""
+    settings = warehouse.settings
+    try:
+        prepare_warehouse()
+        generate([MONTH], 0.005, 42, settings.inbox, None)
+        for source in ("statistics_office", "housing"):
+            import_source(source, MONTH)
+        next((settings.inbox / "education" / MONTH).glob("thongtinhocsinh_*")).unlink()
+        assert land("education", "pupils", MONTH).status == "missing"
+        service = airflow_service.up(settings, schedules_start=dt.datetime.now(dt.UTC))
+        with AirflowApi(service) as client:
+            wait_for(lambda: DAG in client.dag_ids())
+            yield client
+    finally:
+        airflow_service.stop(settings)
+        metadata = f"{admin_url().database}_airflow"
+        with psycopg.connect(conninfo(admin_url("postgres")), autocommit=True) as connection:
+            drop = sql.SQL("drop database if exists {} with (force)")
+            connection.execute(drop.format(sql.Identifier(metadata)))
+
+
+def wait_for(condition: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(1)
+    return found
+
+
+def tasks(api: AirflowApi, run: Run) -> dict[str, TaskRun]:
+    return {task.task_id: task for task in api.tasks(run)}
+
+
+def waits(api: AirflowApi, run: Run) -> TaskRun:
+    """The task `approve`, once it waits."""
+
+    def parked() -> TaskRun | None:
+        found = tasks(api, run)
+        assert "failed" not in {task.state for task in found.values()}
+        return found["approve"] if found and found["approve"].state == WAITING_TASK else None
+
+    return wait_for(parked)
+
+
+def ended(api: AirflowApi, run: Run) -> tuple[str, dict[str, str | None]]:
+    """State of the run and of its tasks, once it has ended."""
+
+    def finished() -> Run | None:
+        now = next(found for found in api.runs(DAG) if found.run_id == run.run_id)
+        return now if now.is_finished else None
+
+    state = wait_for(finished).state
+    return state, {name: task.state for name, task in tasks(api, run).items()}
+
+
+def decisions() -> list[tuple[Any, ...]]:
+    with connect(Role.AUDITOR) as connection:
+        return connection.execute(
+            "select decision, decided_by, reason, via, account from audit.approval order by id"
+        ).fetchall()
+
+
+def manifests() -> list[dict[str, Any]]:
+    with connect(Role.AUDITOR) as connection:
+        rows = connection.execute("select manifest from publication.release order by release_seq")
+        return [manifest for (manifest,) in rows]
+
+
+def test_a_waiting_run_is_answered_superseded_or_freed(api: AirflowApi) -> None:
+    """One story, because each of its runs starts from what the one before left."""
+    first = api.trigger(DAG, MONTH, "first")
+    task = waits(api, first)
+    (waiting,) = list_waiting()
+    shown = api.question(first, task)
+    assert waiting.subject_id in shown
+    for finding in waiting.findings:
+        assert finding.description_vi in shown and finding.description_en in shown
+
+    # A later run stands in the queue: the waiting one makes room for it.
+    second = api.trigger(DAG, MONTH, "second")
+    not_published = {"build": "success", "gate": "success", "approve": "success"}
+    assert ended(api, first) == ("success", not_published | {"publish": "skipped"})
+    assert decisions() == []
+
+    # The login is no person's name: the answer is refused, nothing is recorded.
+    api.answer(second, waits(api, second), "Approve", {"approved_by": "", "reason": REASON})
+    state, states = ended(api, second)
+    assert (state, states["approve"], states["publish"]) == ("failed", "failed", "upstream_failed")
+    assert "no person's name" in "\n".join(api.log_tail(second, tasks(api, second)["approve"]))
+    assert decisions() == []
+
+    third = api.trigger(DAG, MONTH, "third")
+    answer = {"approved_by": PERSON, "reason": REASON}
+    api.answer(third, waits(api, third), "Reject", answer)
+    assert ended(api, third) == ("success", not_published | {"publish": "skipped"})
+    assert decisions() == [("rejected", PERSON, REASON, "airflow", "admin")]
+    assert manifests() == []
+
+    # Answered by the command: the waiting run finds it and publishes.
+    fourth = api.trigger(DAG, MONTH, "fourth")
+    waits(api, fourth)
+    approve(waiting.subject_id, by=PERSON, reason=REASON, account="test")
+    state, states = ended(api, fourth)
+    # A look that fails for the network is tried anew; it finds the answer at its start: skipped.
+    assert states.pop("approve") in ("success", "skipped")
+    assert (state, states) == ("success", dict.fromkeys(("build", "gate", "publish"), "success"))
+    assert [manifest["approvals"][0]["via"] for manifest in manifests()] == ["cli"]
+
+    # Other inputs are another candidate, which is asked for again.
+    import_source("population_register", MONTH)
+    fifth = api.trigger(DAG, MONTH, "fifth")
+    api.answer(fifth, waits(api, fifth), "Approve", answer)
+    assert ended(api, fifth) == ("success", not_published | {"publish": "success"})
+    assert manifests()[-1]["approvals"][0]["via"] == "airflow"
+    assert decisions()[-1] == ("approved", PERSON, REASON, "airflow", "admin")
+
+    # Nothing new: nobody is asked and nothing is published.
+    sixth = api.trigger(DAG, MONTH, "sixth")
+    skipped = dict.fromkeys(("gate", "approve", "publish"), "skipped")
+    assert ended(api, sixth) == ("success", {"build": "success"} | skipped)
+    assert len(manifests()) == 2
