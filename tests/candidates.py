@@ -9,6 +9,8 @@ from psycopg import sql
 
 from loaders import audit
 from loaders.postgres.database import Role, connect
+from loaders.publication.ledger import OWN_COLUMNS
+from loaders.stages.build import FINISHED
 from loaders.stages.candidate import candidate_content, content_sha256
 
 VALUE = {
@@ -51,8 +53,14 @@ def make_candidate(
     verdicts: list[dict[str, Any]] | None = None,
     period: str = "2025-06",
     passed: bool = True,
+    lineage: dict[str, Any] | None = None,
+    acceptances: list[int] | None = None,
 ) -> str:
-    """Replace schema candidate as the transformer would; each row is given by what differs."""
+    """Replace schema candidate as the transformer would; each row is given by what differs.
+
+    `lineage`: what the build noted of the KPIs; without it, that each candidate has another code.
+    `acceptances`: what was in raw when it was built; without them, what is now.
+    """
     rows = {
         "fct_kpi_value": ("kpi_value", [VALUE | row for row in values]),
         "fct_kpi_verdict": (
@@ -83,6 +91,13 @@ def make_candidate(
                     ),
                     list(record.values()),
                 )
+    with connect(Role.PUBLISHER) as connection:
+        noted = {
+            "candidate_id": candidate_id,
+            "acceptances": acceptances,
+            "lineage": lineage or _other_code(candidate_id),
+        }
+        audit.append(connection, FINISHED, noted)
     if passed:
         judge_candidate(candidate_id, audit.GATE_PASSED, period=period)
     return candidate_id
@@ -102,11 +117,20 @@ def judge_candidate(
         audit.append(connection, kind, payload)
 
 
+def _other_code(candidate_id: str) -> dict[str, Any]:
+    kind = {"inputs": [], "parts": ["model rate"], "has_own_denominator": True}
+    return {
+        "parts": {"model rate": candidate_id},
+        "common": {"figures": [], "verdict": []},
+        "kpis": {VALUE["kpi_id"]: {"computed": kind, "verdict": kind}},
+    }
+
+
 def _columns(connection: Any, table: str) -> str:
     rows = connection.execute(
         "select column_name, data_type from information_schema.columns"
         " where table_schema = 'publication' and table_name = %s"
-        " and column_name not in ('release_seq', 'change', 'cause') order by ordinal_position",
-        (table,),
+        " and column_name <> all(%s) order by ordinal_position",
+        (table, list(OWN_COLUMNS)),
     ).fetchall()
     return ", ".join(f"{name} {data_type}" for name, data_type in rows)

@@ -351,14 +351,19 @@ def release_view(**given: Any) -> ReleaseView:
         ],
         revisions=[
             cell("cover", "90.5", period="2025-06")
-            | {"value_before": Decimal("91.5"), "change": "revised", "cause": "restated_file"}
+            | {
+                "value_before": Decimal("91.5"),
+                "change": "revised",
+                "cause": "denominator_vintage",
+                "causes": ["denominator_vintage", "restated_file"],
+            }
         ],
         verdict_changes=[
             verdict("cover", "limited_progress")
             | {
                 "verdict_before": "moderate_progress",
-                "period_before": "2025-07",
                 "change": "revised",
+                "causes": ["target", "unexplained"],
             }
         ],
         batches=[

@@ -134,6 +134,12 @@
 -#}
 {% macro kpi_final(kpi_id, breakdowns=[], series=false, denominator=true) -%}
     {%- set kpi = computed_kpis()[kpi_id] -%}
+    {#- In dbt's manifest, where a release looks up what each figure was made of. -#}
+    {%- set frequencies = {} -%}
+    {%- for dataset in kpi.inputs -%}
+        {%- do frequencies.update({dataset: dataset_frequency(dataset)}) -%}
+    {%- endfor -%}
+    {{- config(meta={'kpi_id': kpi_id, 'kpi': kpi, 'frequencies': frequencies}) -}}
     {%- set has_series_list = series is sequence -%}
 scope as (
     {{- kpi_scope(kpi) }}

@@ -1,10 +1,20 @@
 """The audit trail: a hash chain of events, and the rows that each event vouches for."""
 
-from loaders.audit.chain import GENESIS, append, dumps, event_hash, head, lock
+from loaders.audit.chain import (
+    GENESIS,
+    PUBLISH_LOCK_KEY,
+    append,
+    dumps,
+    event_hash,
+    head,
+    lock,
+)
+from loaders.audit.chain_walk import Finding
 from loaders.audit.digest import Digest, rows_digest
 from loaders.audit.records import (
     APPROVAL_EVENT,
     BATCH_EVENT,
+    BUILD_EVENT,
     GATE_HELD,
     GATE_PASSED,
     GATE_WAITING,
@@ -18,15 +28,17 @@ from loaders.audit.records import (
     insert_vouched,
     record_batch_result,
 )
-from loaders.audit.verify import Finding, verify, verify_receipts
+from loaders.audit.verify import Verification, verify
 
 __all__ = [
     "APPROVAL_EVENT",
     "BATCH_EVENT",
+    "BUILD_EVENT",
     "GATE_HELD",
     "GATE_PASSED",
     "GATE_WAITING",
     "GENESIS",
+    "PUBLISH_LOCK_KEY",
     "PURGE_EVENT",
     "READMISSION_EVENT",
     "RECEIPT_EVENT",
@@ -35,6 +47,7 @@ __all__ = [
     "VOUCHED_ROWS",
     "Digest",
     "Finding",
+    "Verification",
     "append",
     "dumps",
     "event_hash",
@@ -45,5 +58,4 @@ __all__ = [
     "record_batch_result",
     "rows_digest",
     "verify",
-    "verify_receipts",
 ]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +21,8 @@ from psycopg.pq import TransactionStatus
 GENESIS = "0" * 64
 # Any fixed number: writers of the chain wait for each other on it until they commit.
 CHAIN_LOCK_KEY = 4_220_260_002
+# A release waits for whoever looks at marts and ledger as one picture, and the other way round.
+PUBLISH_LOCK_KEY = 4_220_260_003
 
 
 def append(connection: psycopg.Connection, kind: str, payload: Mapping[str, Any]) -> str:
@@ -68,15 +71,42 @@ def lock(connection: psycopg.Connection) -> None:
 
 def event_hash(seq: int, at: datetime, kind: str, payload_json: str, prev_hash: str) -> str:
     """The hash of one event; `payload_json` is the payload as PostgreSQL shows it."""
-    event = {
-        "at": at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "kind": kind,
-        "payload": json.loads(payload_json, parse_float=str),
-        "prev_hash": prev_hash,
-        "seq": seq,
-    }
-    canonical = json.dumps(event, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode("utf-8")).hexdigest()
+    return Event(seq, at, kind, json.loads(payload_json, parse_float=Digits), prev_hash).digest()
+
+
+class Digits(str):
+    """A number that is not whole, in the digits that PostgreSQL shows: no text that looks alike."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Digits) and str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event as it stands; `hash` is what is stored with it, which may not be its digest."""
+
+    seq: int
+    at: datetime
+    kind: str
+    payload: Any
+    prev_hash: str
+    hash: str = ""
+
+    def digest(self, **changed: Any) -> str:
+        """The hash that belongs to the event, or to one that differs from it in these fields."""
+        fields = {
+            "at": self.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "kind": self.kind,
+            "payload": self.payload,
+            "prev_hash": self.prev_hash,
+            "seq": self.seq,
+        } | changed
+        canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(canonical.encode("utf-8")).hexdigest()
 
 
 def head(connection: psycopg.Connection) -> str:

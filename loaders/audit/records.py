@@ -13,6 +13,7 @@ from loaders.audit.chain import append_json, dumps
 
 RECEIPT_EVENT = "receipt.recorded"
 BATCH_EVENT = "batch.result"
+BUILD_EVENT = "build.computed"
 RELEASE_EVENT = "release.published"
 READMISSION_EVENT = "rows.readmitted"
 PURGE_EVENT = "landing.purged"
@@ -29,6 +30,7 @@ GATE_PASSED, GATE_WAITING, GATE_HELD = (
 VOUCHED_ROWS = {
     RECEIPT_EVENT: ("audit", "receipt", "batch_id"),
     BATCH_EVENT: ("audit", "batch_result", "id"),
+    BUILD_EVENT: ("audit", "kpi_build", "id"),
     RELEASE_EVENT: ("publication", "release", "release_seq"),
     READMISSION_EVENT: ("audit", "readmission", "id"),
     APPROVAL_EVENT: ("audit", "approval", "id"),

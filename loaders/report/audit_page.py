@@ -59,7 +59,7 @@ class Changes:
                 "before": self._value(row["kpi_id"], row["value_before"]),
                 "after": self._value(row["kpi_id"], row["value"]),
                 "change": words.text_of(words.CHANGES, row["change"]),
-                "cause": words.text_of(words.CAUSES, row["cause"]),
+                "cause": _causes(row),
             }
             for row in self.view.revisions
             if row["data_label"] == label
@@ -80,11 +80,13 @@ class Changes:
 
     @staticmethod
     def _why(row: Row) -> words.Text:
-        if row["change"] == "withdrawn":
-            return words.CHANGES["withdrawn"]
-        if row["period"] == row["period_before"]:
-            return words.Text("do điều chỉnh, không do kỳ mới", "by revision, not by a new period")
-        return words.Text("do kỳ mới", "by a new period")
+        why = _causes(row)
+        if row["change"] != "revised" or "new_period" in (row.get("causes") or ()):
+            return why
+        return words.Text(
+            f"{why.vi} (do điều chỉnh, không do kỳ mới)",
+            f"{why.en} (by revision, not by a new period)",
+        )
 
     def _name(self, kpi_id: str) -> words.Text:
         kpi = self.figures.kpis.get(kpi_id)
@@ -93,6 +95,13 @@ class Changes:
     def _value(self, kpi_id: str, value: Any) -> str:
         kpi = self.figures.kpis.get(kpi_id)
         return self.figures.figure(kpi, value) if kpi else words.number(value, 2)
+
+
+def _causes(row: Row) -> words.Text:
+    """Every cause, the most specific first; releases from before them have none or one."""
+    causes = row.get("causes") or [row.get("cause")]
+    found = [words.text_of(words.CAUSES, cause) for cause in causes]
+    return words.Text("; ".join(one.vi for one in found), "; ".join(one.en for one in found))
 
 
 class AuditPage:

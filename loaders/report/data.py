@@ -249,10 +249,10 @@ order by now.kpi_id, now.data_label, now.boundary desc, now.period
 """
 
 _VERDICT_CHANGES = """
-select now.*, before.verdict as verdict_before, before.period as period_before
+select now.*, before.verdict as verdict_before
 from publication.kpi_verdict as now
 inner join lateral (
-    select verdict, period, change
+    select verdict, change
     from publication.kpi_verdict as old
     where
         (old.kpi_id, old.data_label, old.series, old.boundary, old.unit_code)

@@ -195,7 +195,9 @@ CHANGES = {
 }
 CAUSES = {
     "new_data": Text("dữ liệu mới", "new data"),
-    "restated_file": Text("cơ quan gửi lại tệp", "restated file"),
+    "restated_file": Text("cơ quan gửi lại tệp", "file sent again"),
+    "corrected_file": Text("tệp được đính chính", "file corrected"),
+    "rule_change": Text("quy tắc kiểm tra thay đổi", "checking rules changed"),
     "denominator_vintage": Text("mẫu số được cập nhật", "denominator updated"),
     "definition": Text("cách tính thay đổi", "definition changed"),
     "boundary": Text("địa giới thay đổi", "boundary changed"),
@@ -203,6 +205,11 @@ CAUSES = {
     "maturity": Text("từ sơ bộ sang chính thức hoặc ngược lại", "maturity changed"),
     "caveat": Text("lưu ý thay đổi", "caveat changed"),
     "not_computed": Text("không còn được tính", "no longer computed"),
+    "new_period": Text("có kỳ số liệu mới", "new period"),
+    "target": Text("chỉ tiêu thay đổi", "target changed"),
+    "method": Text("phương pháp đánh giá thay đổi", "method of assessment changed"),
+    "deadline_passed": Text("hết hạn thực hiện chỉ tiêu", "deadline passed"),
+    "unexplained": Text("chưa rõ nguyên nhân, cần kiểm tra", "no recorded cause, to be examined"),
 }
 STATUSES = {
     "accepted": Verdict("✓", "đã nhận", "accepted", "good"),

@@ -19,6 +19,7 @@ from loaders.contracts.model import load_contracts
 from loaders.log import get_logger, log_context
 from loaders.periods import check_month, months_of
 from loaders.postgres.database import Role, connect, role_url
+from loaders.publication import read_lineage
 from loaders.settings import PROJECT_ROOT, get_settings
 from loaders.stages.approve import awaited_period
 from loaders.stages.records import BuildResult
@@ -56,6 +57,9 @@ def build(period: str, run_id: str = "manual") -> BuildResult:
             # month that waits for its approval.
             period = max(period, published_period, awaited_period(connection))
             prints = month_fingerprints(connection, period)
+            # What comes into raw from now on belongs to the next candidate.
+            in_raw = connection.execute("select result_id from audit.batch_accepted order by 1")
+            acceptances = [result_id for (result_id,) in in_raw.fetchall()]
             if not prints:
                 raise BuildError(
                     f"nothing is accepted up to {period}: land, load and gate a source first"
@@ -81,22 +85,36 @@ def build(period: str, run_id: str = "manual") -> BuildResult:
         except BuildError:
             drop_candidate()
             raise
-        _note_finished(candidate_id, {month: prints[month] for month in stale})
+        _note_finished(candidate_id, {month: prints[month] for month in stale}, acceptances)
         seconds = time.monotonic() - started
         get_logger().info("build", candidate_id=candidate_id, periods=stale, seconds=seconds)
         return BuildResult(candidate_id, period, "built", tuple(stale), fingerprint, seconds)
 
 
-def _note_finished(candidate_id: str, computed: dict[str, str]) -> None:
+def _note_finished(candidate_id: str, computed: dict[str, str], acceptances: list[int]) -> None:
     """The candidate is whole, and these months were computed from these inputs."""
+    noted = {"candidate_id": candidate_id, "acceptances": acceptances, "lineage": _lineage()}
     with connect(Role.PUBLISHER) as connection:
-        audit.append(connection, FINISHED, {"candidate_id": candidate_id})
+        audit.append(connection, FINISHED, noted)
         for month, fingerprint in computed.items():
-            connection.execute(
-                "insert into audit.kpi_build (period, fingerprint, candidate_id)"
-                " values (%s, %s, %s)",
-                (month, fingerprint, candidate_id),
+            audit.insert_vouched(
+                connection,
+                audit.BUILD_EVENT,
+                {"period": month, "fingerprint": fingerprint, "candidate_id": candidate_id},
             )
+
+
+def _lineage() -> dict[str, Any]:
+    """What every KPI was made of, as dbt itself knows it after the build."""
+    settings = get_settings()
+    return read_lineage(
+        settings.home / "dbt" / "manifest.json",
+        DBT_PROJECT,
+        {
+            "population_basis": settings.population_basis,
+            "small_count_threshold": settings.small_count_threshold,
+        },
+    )
 
 
 def _is_finished(candidate_id: str) -> bool:

@@ -22,7 +22,7 @@ def present_candidate(connection: psycopg.Connection) -> tuple[str, str] | None:
 
 
 def candidate_content(connection: psycopg.Connection) -> dict[str, dict[str, Any]]:
-    """Row count and sha256 of every candidate table, by name."""
+    """Rows, sha256 and columns of every candidate table, by name."""
     names = tables(connection, "candidate")
     return {name: content(connection, "candidate", name) for name in names}
 

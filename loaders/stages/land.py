@@ -12,6 +12,7 @@ from typing import Literal
 import psycopg
 
 from loaders import __version__, audit
+from loaders.audit.landing import PARTIAL_PREFIX
 from loaders.connectors import (
     CONNECTORS,
     CORRECTIONS_SUFFIX,
@@ -29,7 +30,6 @@ from loaders.postgres.database import Role, connect
 from loaders.settings import get_settings
 from loaders.stages.records import LandResult
 
-PARTIAL_PREFIX = ".partial-"
 #: No delivery takes longer: what is older was left behind by a process that was killed.
 PARTIAL_LIFE = dt.timedelta(days=2)
 

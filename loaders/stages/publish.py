@@ -18,15 +18,27 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from loaders import __version__, audit
+from loaders import audit
 from loaders.log import get_logger, log_context
-from loaders.periods import months_of
 from loaders.postgres.database import Role, connect
-from loaders.publication import LEDGERS, PublishError, append_differences, content, tables
+from loaders.publication import (
+    LEDGERS,
+    PublishError,
+    Release,
+    append_rows,
+    append_values,
+    append_verdicts,
+    content,
+    give_back,
+    kept_marts,
+    reasons_between,
+    tables,
+    unexplained,
+)
 from loaders.stages.approve import admit
+from loaders.stages.manifest import release_manifest
 from loaders.stages.records import PublishResult
 
-PUBLISH_LOCK_KEY = 4_220_260_003
 # A reader of two marts and the switch can each hold what the other waits for; the switch gives way.
 # Short waits end such a knot at once, long ones outlast a slow query; all stay well below
 # PostgreSQL's deadlock_timeout (1 s), after which the reader might be the one to fail.
@@ -75,7 +87,7 @@ def publish(
 def _publish(
     connection: psycopg.Connection, candidate_id: str, run_id: str | None
 ) -> PublishResult:
-    connection.execute("select pg_advisory_xact_lock(%s)", (PUBLISH_LOCK_KEY,))
+    connection.execute("select pg_advisory_xact_lock(%s)", (audit.PUBLISH_LOCK_KEY,))
     known = connection.execute(
         "select release_id, period from publication.release where candidate_id = %s",
         (candidate_id,),
@@ -90,18 +102,26 @@ def _publish(
     for table in new:
         # For the comparison below, and so that the first dashboards do not get the worst plans.
         connection.execute(sql.SQL("analyze {}").format(sql.Identifier("candidate", table)))
-    manifest = _manifest(connection, new, candidate_id, release_id, period)
+    manifest = release_manifest(connection, candidate_id, release_id, period)
     manifest["approvals"] = admit(connection, candidate_id, manifest)
-    causes = _causes(manifest, previous)
+    reasons = reasons_between(previous, manifest)
     changes: dict[str, int] = {"new": 0, "revised": 0, "withdrawn": 0}
-    for ledger in LEDGERS:
-        counts = append_differences(connection, ledger, release_seq, causes)
+    for table, append in (("kpi_value", append_values), ("kpi_verdict", append_verdicts)):
+        counts = append(connection, release_seq, reasons)
         for change, count in counts.items():
             changes[change] += count
-        manifest["ledger"][ledger.table] = {
-            **content(connection, "publication", ledger.table, release_seq=release_seq),
+        manifest["ledger"][table] = {
+            **content(connection, "publication", table, release_seq=release_seq),
             "changes": counts,
         }
+    for kpi_id, count in unexplained(connection, release_seq).items():
+        get_logger().warning(
+            "figures changed although none of their recorded inputs did",
+            release_id=release_id,
+            kpi_id=kpi_id,
+            rows=count,
+        )
+    _keep_rows(connection, manifest, release_seq)
 
     old = tables(connection, "marts")
     _lock_for_switch(connection, [("marts", t) for t in old] + [("candidate", t) for t in new])
@@ -115,6 +135,23 @@ def _publish(
         rows_revised=changes["revised"],
         rows_withdrawn=changes["withdrawn"],
     )
+
+
+def _keep_rows(connection: psycopg.Connection, manifest: dict[str, Any], release_seq: int) -> None:
+    """The rows of the other marts; and the proof that the release can be given back."""
+    marts = set(manifest["tables"])
+    for mart in sorted((marts | kept_marts(connection)) - {ledger.mart for ledger in LEDGERS}):
+        append_rows(connection, mart, release_seq, exists=mart in marts)
+    manifest["ledger"]["mart_row"] = content(
+        connection, "publication", "mart_row", release_seq=release_seq
+    )
+    release = Release(release_seq, manifest["release_id"], datetime.now(UTC), manifest)
+    lost = [found.mart for found in give_back(connection, release) if not found.is_exact]
+    if lost:
+        raise PublishError(
+            f"the ledgers do not give back {', '.join(lost)} as candidate "
+            f"{manifest['candidate_id']} holds them: no release without its history"
+        )
 
 
 # --- may it be published? -----------------------------------------------------------------------
@@ -174,61 +211,6 @@ def _next_release(
     ).fetchone()
     assert row is not None
     return (last[0] + 1 if last else 1), f"{period}.{row[0] + 1}", (last[1] if last else None)
-
-
-# --- what is in it ------------------------------------------------------------------------------
-
-
-def _manifest(
-    connection: psycopg.Connection,
-    candidate_tables: list[str],
-    candidate_id: str,
-    release_id: str,
-    period: str,
-) -> dict[str, Any]:
-    batches = connection.execute(
-        """
-        select
-            a.source, a.dataset, a.period, a.batch_id, a.data_label,
-            r.sha256, r.maturity, r.contract_version, r.contract_hash
-        from audit.batch_accepted as a
-        inner join audit.receipt as r using (batch_id)
-        order by a.source, a.dataset, a.period
-        """
-    )
-    names = [column.name for column in batches.description or ()]
-    every = (dict(zip(names, row, strict=True)) for row in batches.fetchall())
-    accepted = [batch for batch in every if months_of(batch["period"])[1] <= period]
-    return {
-        "release_id": release_id,
-        "candidate_id": candidate_id,
-        "period": period,
-        "code_version": __version__,
-        "tables": {name: content(connection, "candidate", name) for name in candidate_tables},
-        "ledger": {},
-        "batches": accepted,
-        "contracts": {
-            f"{batch['source']}.{batch['dataset']}": batch["contract_hash"] for batch in accepted
-        },
-    }
-
-
-def _causes(manifest: dict[str, Any], previous: dict[str, Any] | None) -> dict[str, Any]:
-    """What besides the figures changed since the release before: it explains revisions."""
-
-    def batch_ids(of: dict[str, Any]) -> dict[tuple[str, str, str], str]:
-        return {(b["source"], b["dataset"], b["period"]): b["batch_id"] for b in of["batches"]}
-
-    before = batch_ids(previous) if previous else {}
-    restated = {
-        key[2]
-        for key, batch_id in batch_ids(manifest).items()
-        if before.get(key, batch_id) != batch_id
-    }
-    return {
-        "restated": sorted(restated),
-        "code_changed": bool(previous) and previous["code_version"] != manifest["code_version"],
-    }
 
 
 # --- record and switch --------------------------------------------------------------------------

@@ -33,6 +33,10 @@ begin
     ) then
         grant nq42_transformer to nq42_publisher;
     end if;
+    -- Who compares the marts with what was published has to read them.
+    if not pg_has_role('nq42_auditor', 'nq42_bi', 'MEMBER') then
+        grant nq42_bi to nq42_auditor;
+    end if;
     -- A dashboard must not occupy the server and has nothing to write; compiling its short queries
     -- costs more than running them.
     if not exists (

@@ -13,8 +13,8 @@ pytestmark = pytest.mark.usefixtures("warehouse")
 TABLES = (
     *("audit.event", "audit.receipt", "audit.batch_result", "audit.rule_result"),
     *("audit.kpi_build", "audit.approval", "publication.release", "publication.kpi_value"),
-    *("publication.kpi_verdict", "audit.readmission", "audit.readmitted_row"),
-    "quarantine.earlier_row",
+    *("publication.kpi_verdict", "publication.mart_row", "audit.readmission"),
+    *("audit.readmitted_row", "quarantine.earlier_row"),
 )
 #: Replaced when a batch is loaded again; what an earlier judgement refused is in earlier_row.
 REPLACED = {"quarantine.row"}

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from loaders import audit
 from loaders.audit import Finding
@@ -50,6 +53,12 @@ def _some_history(warehouse: object) -> None:
                 seconds=0.1234567,
                 details={"share": 0.333, "note": "một phần ba"},
             )
+    with connect(Role.PUBLISHER) as connection:
+        audit.insert_vouched(
+            connection,
+            audit.BUILD_EVENT,
+            {"period": "2025-06", "fingerprint": "f", "candidate_id": "c1"},
+        )
         audit.append(connection, "test", {"float": 1e22, "small": 1.50, "text": "ừ", "none": None})
 
 
@@ -92,19 +101,53 @@ def test_the_hash_can_be_recomputed_without_this_code() -> None:
 
 
 @pytest.mark.parametrize(
-    "statement",
+    ("change", "whats"),
     [
-        """update audit.event set payload = jsonb_set(payload, '{row,rows_read}', '4')
-        where seq = 2""",
-        "update audit.event set kind = 'other' where seq = 2",
-        "update audit.event set at = at + interval '1 microsecond' where seq = 2",
-        "update audit.event set hash = repeat('a', 64) where seq = 2",
+        (
+            "payload = jsonb_set(payload, '{row,rows_read}', '4')",
+            [
+                "event 2 (batch.result) was changed after it was recorded: its time or payload",
+                "event 2 (batch.result) has another payload: rows_read: 3 → 4",
+            ],
+        ),
+        (
+            "kind = 'other'",
+            ["event 2 (batch.result) was changed after it was recorded: its kind is other, it was"],
+        ),
+        (
+            "at = at + interval '1 microsecond'",
+            ["event 2 (batch.result) was changed after it was recorded: its time or payload"],
+        ),
+        (
+            "hash = repeat('a', 64)",
+            ["event 2 (batch.result) was changed after it was recorded: its hash"],
+        ),
+        ("prev_hash = 'x'", ["event 2 (batch.result) was changed after it was recorded: its prev"]),
+        (
+            "seq = 77",
+            [
+                "event 2 is missing before event 3",
+                "event 2 (batch.result) was changed after it was recorded: its seq is 77, it was 2",
+            ],
+        ),
     ],
 )
-def test_a_changed_event_is_named(statement: str) -> None:
-    finding = tampered(statement)[0]
-    assert finding.seq == 2
-    assert "was changed after it was recorded" in finding.what
+def test_a_changed_event_is_named_with_what_differs(change: str, whats: list[str]) -> None:
+    findings = [f.what for f in tampered(f"update audit.event set {change} where seq = 2")]
+    assert len(findings) == len(whats)
+    for found, what in zip(findings, whats, strict=True):
+        assert found.startswith(what)
+
+
+def test_every_broken_event_is_named_not_only_the_first() -> None:
+    findings = tampered(
+        "update audit.event set at = at + interval '1 second' where seq = 1",
+        "update audit.event set payload = '{}' where seq = 5",
+        "delete from audit.event where seq = 3",
+    )
+    assert [finding.seq for finding in findings[:3]] == [1, 4, 5]
+    assert findings[1].what == "event 3 is missing before event 4"
+    assert any("audit.batch_result 2 has no event in the chain" in f.what for f in findings)
 
 
 def test_the_last_digits_of_a_figure_are_protected() -> None:
@@ -112,7 +155,20 @@ def test_the_last_digits_of_a_figure_are_protected() -> None:
         "update audit.event set payload = jsonb_set(payload, '{row,control_totals,sum}',"
         " '\"12345678901234567.891\"') where seq = 1"
     )
-    assert findings[0] == Finding(1, "event 1 (receipt.recorded) was changed after it was recorded")
+    assert findings[0].seq == 1
+    assert findings[1].what == (
+        "event 1 (receipt.recorded) has another payload: control_totals.sum: "
+        '"12345678901234567.890" → "12345678901234567.891"'
+    )
+
+
+def test_a_number_is_not_the_text_of_it() -> None:
+    """Both hash alike, because the digits of a fraction are hashed as text: the row tells them."""
+    (finding,) = tampered(
+        "update audit.event set payload = jsonb_set(payload, '{row,details,share}', '\"0.333\"')"
+        " where seq = 2"
+    )
+    assert "details.share" in finding.what
 
 
 def test_a_change_whose_hash_was_recomputed_breaks_the_next_event() -> None:
@@ -126,12 +182,22 @@ def test_a_change_whose_hash_was_recomputed_breaks_the_next_event() -> None:
         connection.execute("update audit.event set hash = %s where seq = 3", (digest,))
         findings = audit.verify(connection)
         connection.rollback()
-    assert findings[0] == Finding(4, "event 4 (batch.result) does not follow event 3")
+    what = "event 3 (forged) is not the one that event 4 (batch.result) follows"
+    assert findings[0] == Finding(3, what)
 
 
 def test_a_removed_event_is_named() -> None:
     findings = tampered("delete from audit.event where seq = 2")
     assert findings[0] == Finding(3, "event 2 is missing before event 3")
+
+
+def test_two_events_that_changed_places_are_both_named() -> None:
+    findings = tampered(
+        "update audit.event set seq = -seq where seq in (2, 3)",
+        "update audit.event set seq = case seq when -2 then 3 else 2 end where seq < 0",
+    )
+    for name in ("event 2 (batch.result) was changed", "event 3 is missing before event 4"):
+        assert any(finding.what.startswith(name) for finding in findings)
 
 
 def test_a_cut_off_end_shows_against_a_head_that_was_kept_outside() -> None:
@@ -150,26 +216,52 @@ def test_a_cut_off_end_shows_when_a_release_came_after_it() -> None:
         insert into publication.release values
         (1, '2025-06.1', '2025-06', 'c1', now(), '0', '{}', '{}', repeat('b', 64), null)
     """
-    whats = [finding.what for finding in tampered(insert)]
-    assert any("2025-06.1: its chain head" in what for what in whats)
-    assert "publication.release 1 has no event in the chain" in whats
+    assert [f.what for f in tampered(insert)] == ["publication.release 1 has no event in the chain"]
+
+
+def test_a_release_that_does_not_follow_its_chain_head_is_named() -> None:
+    with connect(Role.ADMIN) as connection:
+        values = {
+            "release_seq": 1,
+            "release_id": "2025-06.1",
+            "period": "2025-06",
+            "candidate_id": "c1",
+            "published_at": datetime.now(UTC),
+            "code_version": "0",
+            "data_labels": [],
+            "manifest": Jsonb({"chain_head": "b" * 64, "ledger": {}, "tables": {}}),
+            "chain_head": "b" * 64,
+        }
+        audit.insert_vouched(connection, audit.RELEASE_EVENT, values)
+        findings = audit.verify(connection)
+        connection.rollback()
+    assert "publication.release 1: its chain head is not that before" in findings[0].what
 
 
 @pytest.mark.parametrize(
     ("table", "statement", "what"),
     [
-        ("audit.receipt", "update audit.receipt set size_bytes = 8", "b1 was changed"),
-        ("audit.receipt", "delete from audit.receipt", "b1 is gone"),
+        (
+            "audit.receipt",
+            "update audit.receipt set size_bytes = 8",
+            "audit.receipt b1 was changed after it was recorded: size_bytes: 7 → 8",
+        ),
+        ("audit.receipt", "delete from audit.receipt", "audit.receipt b1 is gone"),
         (
             "audit.batch_result",
-            "update audit.batch_result set rows_quarantined = 0 where id = 2",
-            "2 was changed",
+            "update audit.batch_result set rows_quarantined = 0, details = null where id = 2",
+            'audit.batch_result 2 was changed after it was recorded: details: {"note": ',
         ),
         (
             "audit.batch_result",
             "insert into audit.batch_result (batch_id, source, dataset, period, stage, status)"
             " values ('b2', 's', 'd', 'p', 'gate', 'accepted')",
-            "has no event",
+            "has no event in the chain",
+        ),
+        (
+            "audit.kpi_build",
+            "update audit.kpi_build set at = at + interval '1 microsecond'",
+            "audit.kpi_build 1 was changed after it was recorded: at: ",
         ),
     ],
 )
@@ -178,8 +270,35 @@ def test_a_changed_row_beside_the_chain_is_named(table: str, statement: str, wha
     assert what in finding.what
 
 
-def test_a_column_added_later_is_no_change() -> None:
-    assert tampered("alter table audit.receipt add column more text", table="audit.receipt") == []
+def test_a_row_that_is_recorded_again_is_named() -> None:
+    """Whoever changes a row and appends a matching event leaves two events of one row."""
+    with connect(Role.ADMIN) as connection:
+        connection.execute("alter table audit.receipt disable trigger all")
+        row = connection.execute(
+            "update audit.receipt set size_bytes = 8 returning to_jsonb(receipt)"
+        ).fetchone()
+        audit.append(connection, audit.RECEIPT_EVENT, {"row": row[0]})
+        findings = [finding.what for finding in audit.verify(connection)]
+        connection.rollback()
+    assert any("records audit.receipt b1, as event 1 does" in what for what in findings)
+    assert any("b1 was changed after it was recorded: size_bytes" in what for what in findings)
+
+
+def test_a_column_added_later_is_no_change_until_it_is_filled() -> None:
+    add = "alter table audit.receipt add column more text"
+    assert tampered(add, table="audit.receipt") == []
+    (finding,) = tampered(add, "update audit.receipt set more = 'x'", table="audit.receipt")
+    assert 'more: (absent) → "x"' in finding.what
+
+
+def test_a_table_that_nothing_vouches_for_is_named() -> None:
+    (finding,) = tampered("create table audit.stray (id bigint)")
+    assert finding.what == "audit.stray: nothing in the chain vouches for this table"
+
+
+def test_a_column_that_no_hash_covers_is_named() -> None:
+    findings = tampered("alter table audit.event add column more text")
+    assert "fields that no hash covers: ['more']" in findings[0].what
 
 
 def test_a_session_that_writes_past_the_library_cannot_fork_the_chain() -> None:
@@ -247,20 +366,44 @@ def test_a_second_receipt_for_a_batch_adds_nothing() -> None:
 def test_landed_files_are_compared_with_their_receipts(tmp_path: Path) -> None:
     path = tmp_path / "health" / "staff" / "b1"
 
-    def check() -> list[Finding]:
-        with connect(Role.LOADER) as connection:
-            return audit.verify_receipts(connection, tmp_path)
+    def check() -> list[str]:
+        with connect(Role.AUDITOR) as connection:
+            return [finding.what for finding in audit.verify(connection, landing=tmp_path)]
 
-    assert "is gone" in check()[0].what
+    assert check() == ["landing health/staff/b1 is gone; batch b1 has its receipt"]
     path.parent.mkdir(parents=True)
     path.write_bytes(b"content")
     assert check() == []
     path.write_bytes(b"Content")
-    assert "has sha256" in check()[0].what
+    (what,) = check()
+    assert what.startswith("landing health/staff/b1 was changed: sha256 ")
     path.unlink()
     with connect(Role.LOADER) as connection:
         audit.append(connection, audit.PURGE_EVENT, {"batch_id": "b1"})
     assert check() == []
+    stranger = tmp_path / "health" / "stranger"
+    stranger.write_bytes(b"?")
+    assert check() == []  # it may be landing just now
+    os.utime(stranger, (0, 0))
+    assert check() == ["landing health/stranger has no receipt"]
+
+
+def test_a_receipt_cannot_point_out_of_the_landing_store(tmp_path: Path) -> None:
+    with connect(Role.ADMIN) as connection:
+        audit.insert_receipt(
+            connection,
+            batch_id="b9",
+            **BATCH,
+            file_name="x",
+            landing_path="../outside",
+            sha256="x",
+            size_bytes=1,
+            data_label="real",
+            maturity="final",
+        )
+        findings = audit.verify(connection, landing=tmp_path)
+        connection.rollback()
+    assert any("../outside of batch b9 is outside the store" in f.what for f in findings)
 
 
 def test_the_views_show_what_holds_now() -> None:

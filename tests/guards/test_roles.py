@@ -28,7 +28,7 @@ RIGHTS = {
         {"reference", "staging", "intermediate", "kpi", "candidate", "marts"},
     ),
     Role.BI: ({"marts"}, set()),
-    Role.AUDITOR: ({"audit", "publication", "quarantine"}, set()),
+    Role.AUDITOR: ({"audit", "marts", "publication", "quarantine"}, set()),
 }
 
 
@@ -89,7 +89,7 @@ TABLE_RIGHTS = {
     },
 }
 AUDIT_READS = TABLE_RIGHTS[Role.TRANSFORMER]
-LEDGER = {f"publication.{name}" for name in ("release", "kpi_value", "kpi_verdict")}
+LEDGER = {f"publication.{name}" for name in ("release", "kpi_value", "kpi_verdict", "mart_row")}
 TABLE_RIGHTS[Role.AUDITOR] = {
     *AUDIT_READS,
     *(f"{table}:select" for table in LEDGER),

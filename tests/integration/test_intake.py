@@ -314,7 +314,7 @@ def test_a_correction_brings_a_quarantined_row_back_and_its_file_is_in_the_audit
             "select details from audit.batch_result where batch_id = %s and stage = 'load'",
             (second.subject_id,),
         ).fetchone()
-        assert audit.verify_receipts(connection, get_settings().landing) == []
+        assert audit.verify(connection, landing=get_settings().landing) == []
         landed = connection.execute(
             "select corrections_path from audit.receipt where batch_id = %s", (second.subject_id,)
         ).fetchone()
@@ -326,7 +326,7 @@ def test_a_correction_brings_a_quarantined_row_back_and_its_file_is_in_the_audit
     content = kept.read_bytes()
     kept.write_bytes(content.replace(b"21010", b"21011"))
     with connect(Role.AUDITOR) as connection:
-        found = audit.verify_receipts(connection, get_settings().landing)
+        found = audit.verify(connection, landing=get_settings().landing)
     kept.write_bytes(content)
     assert [landed[0] in finding.what for finding in found] == [True]
     corrections.unlink()

@@ -15,7 +15,6 @@ import pytest
 
 from loaders import audit
 from loaders.postgres.database import Role, connect
-from loaders.publication import verify_published
 from loaders.settings import PROJECT_ROOT
 from loaders.stages import publish as publish_module
 from loaders.stages.publish import PublishError, publish
@@ -64,12 +63,12 @@ def test_the_ledger_tells_new_revised_and_withdrawn_rows_apart(
     second = publish("c2")
     assert second == PublishResult("2025-07.1", "2025-07", "published", 1, 2, 1, None)
     assert rows(
-        "select unit_code, period, change, cause, value from publication.kpi_value"
+        "select unit_code, period, change, value from publication.kpi_value"
         " where release_seq = 2 order by change"
     ) == [
-        ("21025", "2025-07", "new", "new_data", 10),
-        ("21028", "2025-06", "revised", "new_data", 11),
-        ("21031", "2025-06", "withdrawn", "not_computed", None),
+        ("21025", "2025-07", "new", 10),
+        ("21028", "2025-06", "revised", 11),
+        ("21031", "2025-06", "withdrawn", None),
     ]
 
     make_candidate(
@@ -88,17 +87,16 @@ def test_the_ledger_tells_new_revised_and_withdrawn_rows_apart(
         2,  # the row of 2025-07, and the verdict
     )
     assert rows(
-        "select unit_code, change, cause from publication.kpi_value"
+        "select unit_code, change from publication.kpi_value"
         " where release_seq = 3 order by change, unit_code"
     ) == [
-        ("21031", "new", "new_data"),  # it comes back after it was withdrawn
-        ("21025", "revised", "denominator_vintage"),
-        ("21028", "revised", "disclosure_protection"),
-        ("21025", "withdrawn", "not_computed"),
+        ("21031", "new"),  # it comes back after it was withdrawn
+        ("21025", "revised"),
+        ("21028", "revised"),
+        ("21025", "withdrawn"),
     ]
     with connect(Role.ADMIN) as connection:
         assert audit.verify(connection) == []
-        assert verify_published(connection) == []
 
 
 def test_publishing_the_same_candidate_again_changes_nothing(make_candidate: MakeCandidate) -> None:
@@ -111,42 +109,6 @@ def test_publishing_the_same_candidate_again_changes_nothing(make_candidate: Mak
     assert second.report_path == "report.html"
     assert [result.status for result in seen] == ["unchanged"]
     assert state() == before
-
-
-def test_a_replaced_file_is_named_as_the_cause(make_candidate: MakeCandidate) -> None:
-    def accept(batch_id: str) -> None:
-        names = {"source": "health", "dataset": "staff", "period": "2025-06"}
-        with connect(Role.LOADER) as connection:
-            audit.insert_receipt(
-                connection,
-                batch_id=batch_id,
-                **names,
-                file_name="a.csv",
-                landing_path=f"health/{batch_id}",
-                sha256=batch_id,
-                size_bytes=1,
-                data_label="sample",
-                maturity="final",
-                contract_hash="h1",
-            )
-            audit.record_batch_result(
-                connection, batch_id=batch_id, **names, stage="gate", status="accepted"
-            )
-
-    accept("b1")
-    make_candidate("before-restatement", [{"unit_code": "r"}], period="2025-07")
-    publish("before-restatement")
-    accept("b2")
-    make_candidate("restated", [{"unit_code": "r", "numerator": 12}], period="2025-07")
-    publish("restated")
-    manifest, causes = rows(
-        "select manifest, array(select cause from publication.kpi_value as v"
-        " where v.release_seq = r.release_seq and v.unit_code = 'r')"
-        " from publication.release as r where candidate_id = 'restated'"
-    )[0]
-    assert causes == ["restated_file"]
-    assert [batch["batch_id"] for batch in manifest["batches"]] == ["b2"]
-    assert manifest["contracts"] == {"health.staff": "h1"}
 
 
 @pytest.mark.parametrize(
@@ -308,11 +270,12 @@ def test_verify_names_a_mart_that_is_not_what_was_published(make_candidate: Make
     make_candidate("genuine", [{"numerator": 96}], period="2025-07")
     publish("genuine")
     with connect(Role.ADMIN) as connection:
-        assert verify_published(connection) == []
+        assert audit.verify(connection) == []
         connection.execute("update marts.fct_kpi_value set value = 0")
-        (finding,) = verify_published(connection)
-        assert "marts.fct_kpi_value is not what was published" in finding.what
+        (finding,) = audit.verify(connection)
+        assert "marts.fct_kpi_value is not what release" in finding.what
         connection.execute("alter table publication.kpi_value disable trigger append_only")
         connection.execute("update publication.kpi_value set value = 1 where release_seq = 1")
-        assert "publication.kpi_value was changed" in verify_published(connection)[0].what
+        whats = [finding.what for finding in audit.verify(connection)]
+        assert any("publication.kpi_value was changed after release" in what for what in whats)
         connection.rollback()

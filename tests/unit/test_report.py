@@ -301,7 +301,8 @@ def test_changes_say_what_and_why(page: Node) -> None:
     assert "2025-06.1" in text
     assert "1.012" in text and "cơ quan gửi lại tệp" in text
     assert "91,50" in text and "90,50" in text
-    assert "do điều chỉnh, không do kỳ mới" in text
+    assert "mẫu số được cập nhật; cơ quan gửi lại tệp" in text
+    assert "chỉ tiêu thay đổi; chưa rõ nguyên nhân, cần kiểm tra (do điều chỉnh, không" in text
 
 
 def test_the_first_release_and_a_draft_say_so() -> None:

@@ -197,7 +197,8 @@ def _proof(
     judgement: _Judgement,
     gate_run: UUID,
 ) -> dict[str, Any]:
-    """By which rules the batch was judged, and the hash of what they found."""
+    """By which rules the batch was judged, and the hashes of what they found and refused."""
+    refused = quarantine_digest(connection, batch.batch_id)
     results = rule_results_digest(connection, batch.batch_id, gate_run)
     if results.rows != len(judgement.outcomes):
         raise AssertionError(f"{results.rows} of {len(judgement.outcomes)} rule results written")
@@ -207,6 +208,8 @@ def _proof(
         "rules_run": len(judgement.outcomes),
         "rules_failed": judgement.failed,
         "rule_results_sha256": results.sha256,
+        "quarantine_rows": refused.rows,
+        "quarantine_sha256": refused.sha256,
     }
     return proof | ({"judged_again": judgement.why_again} if judgement.why_again else {})
 
@@ -214,14 +217,13 @@ def _proof(
 def _accept(
     connection: psycopg.Connection, batch: Batch, rules: Rules, details: dict[str, Any]
 ) -> int:
-    """Swap the batch into raw; rows loaded. ``details`` gets what the acceptance vouches for."""
-    refused = quarantine_digest(connection, batch.batch_id)
-    details |= {"quarantine_rows": refused.rows, "quarantine_sha256": refused.sha256}
+    """Swap the batch into raw; rows loaded. ``details`` gets the id of these rows."""
     before = last_judgement(connection, batch.batch_id, accepted=True)
     clean(connection, batch)
     if before is not None:
         same = is_in_raw(connection, batch.batch_id) and is_same_as_raw(connection, batch)
-        details["rows_id"] = before.rows_id if same else next_rows_id(before, rules, refused.sha256)
+        refused = details["quarantine_sha256"]
+        details["rows_id"] = before.rows_id if same else next_rows_id(before, rules, refused)
     return swap(connection, batch)
 
 

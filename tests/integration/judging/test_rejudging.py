@@ -188,7 +188,7 @@ def test_a_month_whose_bytes_are_purged_is_kept_until_its_file_comes_again(
     assert take(period).status == "accepted"
     assert len(raw_numbers(period)) == 60
     with connect(Role.AUDITOR) as connection:
-        assert audit.verify_receipts(connection, get_settings().landing) == []
+        assert audit.verify(connection, landing=get_settings().landing) == []
 
 
 def test_a_judgement_cut_off_after_the_load_loses_nothing_of_the_acceptance(

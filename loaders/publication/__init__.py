@@ -1,0 +1,59 @@
+"""The history of releases: their ledgers, what each changed and why, and how to get each back."""
+
+from loaders.publication.compare import LEDGERS
+from loaders.publication.content import (
+    PublishError,
+    columns_of,
+    content,
+    tables,
+)
+from loaders.publication.diff import (
+    Difference,
+    changed_inputs,
+    difference_csv,
+    difference_summary,
+)
+from loaders.publication.history import (
+    GivenBack,
+    HistoryError,
+    Release,
+    find_release,
+    give_back,
+    parse_moment,
+    release_at,
+)
+from loaders.publication.ledger import (
+    append_rows,
+    append_values,
+    append_verdicts,
+    kept_marts,
+    unexplained,
+)
+from loaders.publication.lineage import read_lineage
+from loaders.publication.reasons import reasons_between
+
+__all__ = [
+    "LEDGERS",
+    "Difference",
+    "GivenBack",
+    "HistoryError",
+    "PublishError",
+    "Release",
+    "append_rows",
+    "append_values",
+    "append_verdicts",
+    "changed_inputs",
+    "columns_of",
+    "content",
+    "difference_csv",
+    "difference_summary",
+    "find_release",
+    "give_back",
+    "kept_marts",
+    "parse_moment",
+    "read_lineage",
+    "reasons_between",
+    "release_at",
+    "tables",
+    "unexplained",
+]
