@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-import loaders.cli.trace  # noqa: F401  (a command of `audit`)
 from loaders.cli.audit import audit_app
 from loaders.cli.common import console, errors, plain_errors, print_record
 from loaders.cli.history import add_history
 from loaders.cli.rules import rules
+from loaders.cli.trace import add_trace
 from loaders.log import configure_logging
 from loaders.settings import PROJECT_ROOT, get_settings
 
@@ -30,6 +30,7 @@ app.add_typer(contracts_app, name="contracts")
 app.add_typer(new_app, name="new")
 app.add_typer(postgres_app, name="postgres")
 add_history(audit_app)
+add_trace(audit_app)
 app.add_typer(audit_app, name="audit")
 app.command()(rules)
 

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import csv
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 from rich.table import Column, Table
 
-from loaders.cli.audit import audit_app
 from loaders.cli.common import console, errors, plain_errors
+from loaders.periods import TIMEZONE
 
 if TYPE_CHECKING:
     from loaders.trace import File, Trace
 
 SHOWN_RANGES = 12
 COLUMNS = ("part", "source", "dataset", "period", "file_name", "sha256", "row_number")
-TIMEZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 PARTS = {
     "numerator": "Tử số / Numerator",
     "denominator": "Mẫu số / Denominator",
@@ -27,7 +26,11 @@ PARTS = {
 }
 
 
-@audit_app.command("trace")
+def add_trace(audit_app: typer.Typer) -> None:
+    """Add the command to `nq42 audit`."""
+    audit_app.command("trace")(audit_trace)
+
+
 def audit_trace(
     kpi: Annotated[str, typer.Argument(help="KPI, such as health_insurance_coverage.")],
     unit: Annotated[str, typer.Argument(help="Unit code, or a boundary such as qn_programme.")],
@@ -69,6 +72,8 @@ def audit_trace(
 
 
 def _show(found: Trace) -> None:
+    from loaders.report import words
+
     cell, kpi, release = found.cell, found.kpi, found.release
     head = Table.grid(Column(style="bold"), Column(overflow="fold"), padding=(0, 2))
     of = (
@@ -76,7 +81,11 @@ def _show(found: Trace) -> None:
         if cell["breakdown"] == "total"
         else (f"{cell['breakdown']}={cell['breakdown_value']}")
     )
-    figure = "ẩn để bảo mật / hidden for protection" if cell["is_suppressed"] else cell["value"]
+    figure = (
+        "ẩn để bảo mật / hidden for protection"
+        if cell["is_suppressed"]
+        else words.number(cell["value"], kpi.get("decimals") or 0)
+    )
     lines = {
         "Chỉ tiêu / KPI": f"{kpi.get('name_vi')} / {kpi.get('name_en')}",
         "Cách tính / Definition": f"{kpi.get('definition_vi')} / {kpi.get('definition_en')}"
@@ -106,10 +115,15 @@ def _show(found: Trace) -> None:
                   Column("cộng lại / added up", justify="right"), "")  # fmt: skip
     for part in found.parts:
         sign = "=" if part.is_whole else "≠"
-        parts.add_row(PARTS[part.name], str(part.published), str(part.traced), sign)
+        parts.add_row(PARTS[part.name], _digits(part.published), _digits(part.traced), sign)
     console.print(parts)
     for file in found.files:
         _show_file(file)
+
+
+def _digits(amount: Decimal | None) -> str:
+    """All digits: what is compared."""
+    return f"{(amount or Decimal(0)).normalize():f}"
 
 
 def _show_file(file: File) -> None:
@@ -127,6 +141,8 @@ def _show_file(file: File) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    if file.admitted:
+        console.print(f"  {file.admitted}", highlight=False, soft_wrap=True, markup=False)
     for part, numbers in file.rows.items():
         found = [f"{a}" if a == b else f"{a}–{b}" for a, b in ranges(numbers)]
         more = f" … (+{len(found) - SHOWN_RANGES}; --rows)" if len(found) > SHOWN_RANGES else ""

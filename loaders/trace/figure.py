@@ -9,34 +9,15 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import dict_row
 
 from loaders.periods import months_of
 from loaders.postgres.database import Role, connect
 from loaders.settings import get_settings
 from loaders.trace.counted import DELIVERED, CountedRows, compiled_models, counted_rows
+from loaders.trace.published import TOTAL, Query, cell_of, one_row, release_of, verdict_of
 
 #: Breakdowns by what a commune is, not by what its people are: other communes, not other rows.
 UNIT_BREAKDOWNS = ("urban_rural", "zone")
-TOTAL = "total"
-
-
-class TraceError(LookupError):
-    """No such figure; the message says what there is."""
-
-
-@dataclass(frozen=True)
-class Query:
-    """Which figure: as in `fct_kpi_value`; what is left out must leave one cell."""
-
-    kpi_id: str
-    unit_code: str
-    period: str
-    boundary: str | None = None
-    series: str | None = None
-    breakdown: str = TOTAL
-    breakdown_value: str = TOTAL
-    release_id: str | None = None
 
 
 @dataclass
@@ -59,7 +40,11 @@ class File:
     rows_quarantined: int
     rules_run: int
     rules_failed: int
-    #: False when another batch has taken its place since the release.
+    #: Why it was taken in although it was held: who approved it and why.
+    admitted: str | None
+    #: The same as long as its rows in raw are.
+    rows_id: str
+    #: False when other rows have taken its place since the release.
     is_of_release: bool
     #: Part of the figure → numbers of its rows; data rows, counted from 1 below the header.
     rows: dict[str, list[int]] = field(default_factory=dict)
@@ -98,7 +83,10 @@ class Trace:
     def to_dict(self) -> dict[str, Any]:
         """The trace as JSON types; figures as text, in their own digits."""
         return {
-            "release": self.release,
+            "release": {
+                k: v for k, v in self.release.items() if k not in ("batches", "definitions")
+            },
+            "definition": (self.release["definitions"] or {}).get(self.cell["kpi_id"]),
             "figure": self.cell,
             "kpi": self.kpi,
             "verdict": self.verdict,
@@ -123,131 +111,16 @@ def trace(query: Query, *, show_protected: bool = False) -> Trace:
     """
     with connect(Role.PUBLISHER) as connection:
         connection.execute("set transaction read only")
-        release = _release(connection, query.release_id)
-        cell = _cell(connection, query, release["release_seq"])
-        kpi = _one(connection, "select * from marts.dim_kpi where kpi_id = %s", (query.kpi_id,))
-        verdict = _verdict(connection, cell, release["release_seq"])
+        release = release_of(connection, query.release_id)
+        cell = cell_of(connection, query, release["release_seq"])
+        kpi = one_row(connection, "select * from marts.dim_kpi where kpi_id = %s", (query.kpi_id,))
+        verdict = verdict_of(connection, cell, release["release_seq"])
     is_withheld = bool(cell["is_suppressed"]) and not show_protected
     parts, rows = ([], {}) if is_withheld else _counted(cell, release)
     with connect(Role.PUBLISHER) as connection:
         connection.execute("set transaction read only")
         files = [_file(connection, key, release, found) for key, found in sorted(rows.items())]
     return Trace(release, cell, kpi or {}, verdict, parts, files, is_withheld)
-
-
-# --- the figure -----------------------------------------------------------------------------------
-
-
-def _all(
-    connection: psycopg.Connection, statement: str, values: tuple[Any, ...]
-) -> list[dict[str, Any]]:
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(statement.encode(), values).fetchall()
-
-
-def _one(
-    connection: psycopg.Connection, statement: str, values: tuple[Any, ...]
-) -> dict[str, Any] | None:
-    return next(iter(_all(connection, statement, values)), None)
-
-
-def _release(connection: psycopg.Connection, release_id: str | None) -> dict[str, Any]:
-    found = _one(
-        connection,
-        "select release_seq, release_id, period, candidate_id, published_at, chain_head,"
-        " manifest -> 'batches' as batches from publication.release"
-        " where %s::text is null or release_id = %s order by release_seq desc limit 1",
-        (release_id, release_id),
-    )
-    if found is None:
-        raise TraceError(
-            f"release {release_id} is not there" if release_id else "nothing is published"
-        )
-    return found
-
-
-CELL = """
-    select distinct on (boundary, series) *
-    from publication.kpi_value
-    where
-        kpi_id = %s and unit_code = %s and period = %s and breakdown = %s
-        and breakdown_value = %s and release_seq <= %s
-    order by boundary, series, release_seq desc
-"""
-
-
-def _cell(connection: psycopg.Connection, query: Query, release_seq: int) -> dict[str, Any]:
-    found = _all(
-        connection,
-        CELL,
-        (
-            *(query.kpi_id, query.unit_code, query.period),
-            *(query.breakdown, query.breakdown_value, release_seq),
-        ),
-    )
-    cells = [
-        cell
-        for cell in found
-        if cell["change"] != "withdrawn"
-        and query.boundary in (None, cell["boundary"])
-        and query.series in (None, cell["series"])
-    ]
-    # A commune has the same figure in both boundaries.
-    if len({cell["series"] for cell in cells}) == 1:
-        return cells[0]
-    if cells:
-        names = ", ".join(sorted({cell["series"] for cell in cells}))
-        raise TraceError(f"{query.kpi_id} has several series ({names}): name one with --series")
-    raise TraceError(_what_there_is(connection, query, release_seq))
-
-
-def _what_there_is(connection: psycopg.Connection, query: Query, release_seq: int) -> str:
-    """Names the first part of the question that has no answer, and the answers that there are."""
-    asked = {
-        "kpi_id": query.kpi_id,
-        "unit_code": query.unit_code,
-        "period": query.period,
-        "breakdown": query.breakdown,
-        "breakdown_value": query.breakdown_value,
-        "boundary": query.boundary,
-        "series": query.series,
-    }
-    given: dict[str, str] = {}
-    for column, value in asked.items():
-        if value is None:
-            continue
-        conditions = " and ".join([f"{name} = %s" for name in given] or ["true"])
-        known = [
-            row["known"]
-            for row in _all(
-                connection,
-                f"select distinct {column} as known from publication.kpi_value"
-                f" where {conditions} and release_seq <= %s order by 1 desc",
-                (*given.values(), release_seq),
-            )
-        ]
-        if value not in known:
-            listed = ", ".join(known[:12]) + (f" and {len(known) - 12} more" * (len(known) > 12))
-            where = " ".join(f"{name}={other}" for name, other in given.items())
-            return f"no figure with {column} {value!r} {where}: there is {listed or 'none'}"
-        given[column] = value
-    return "the figure was withdrawn"
-
-
-def _verdict(
-    connection: psycopg.Connection, cell: dict[str, Any], release_seq: int
-) -> dict[str, Any] | None:
-    """The verdict of the unit's series as of the release, when this is the figure it judges."""
-    found = _one(
-        connection,
-        "select verdict, target_id, operator, target_value, target_year, base_period, base_value,"
-        " period, change from publication.kpi_verdict where kpi_id = %s and series = %s"
-        " and boundary = %s and unit_code = %s and release_seq <= %s"
-        " order by release_seq desc limit 1",
-        (*(cell[k] for k in ("kpi_id", "series", "boundary", "unit_code")), release_seq),
-    )
-    is_judged = found and found["change"] != "withdrawn" and cell["breakdown"] == TOTAL
-    return found if is_judged and found and found["period"] == cell["period"] else None
 
 
 # --- its rows -------------------------------------------------------------------------------------
@@ -348,18 +221,15 @@ def _partitions(connection: psycopg.Connection) -> dict[int, tuple[str, str]]:
 
 FILE = """
     select
-        a.source, a.dataset, a.period, a.batch_id, r.file_name, r.sha256, r.landing_path,
-        r.corrections_path, r.contract_version, r.maturity, r.data_label,
+        a.source, a.dataset, a.period, a.batch_id, a.rows_id, r.file_name, r.sha256,
+        r.landing_path, r.corrections_path, r.contract_version, r.maturity, r.data_label,
         a.rows_loaded, a.rows_quarantined,
-        (
-            select count(*) from audit.rule_result as x where x.subject_id = a.batch_id
-        ) as rules_run,
-        (
-            select count(*) from audit.rule_result as x
-            where x.subject_id = a.batch_id and x.result <> 'pass'
-        ) as rules_failed
+        coalesce((judged.details ->> 'rules_run')::bigint, 0) as rules_run,
+        coalesce((judged.details ->> 'rules_failed')::bigint, 0) as rules_failed,
+        judged.reason as admitted
     from audit.batch_accepted as a
     inner join audit.receipt as r on a.batch_id = r.batch_id
+    inner join audit.batch_result as judged on a.result_id = judged.id
     where a.source || '__' || a.dataset = %s and a.period = %s
 """
 
@@ -370,13 +240,15 @@ def _file(
     release: dict[str, Any],
     rows: dict[str, list[int]],
 ) -> File:
-    found = _one(connection, FILE, key)
+    found = one_row(connection, FILE, key)
     assert found is not None, f"raw holds {key}, which no batch was accepted for"
-    of_release = {batch["batch_id"] for batch in release["batches"]}
+    of_release = {
+        (batch["batch_id"], batch.get("rows_id", batch["batch_id"])) for batch in release["batches"]
+    }
     return File(
         **found,
         is_purged=not (get_settings().landing / found["landing_path"]).exists(),
-        is_of_release=found["batch_id"] in of_release,
+        is_of_release=(found["batch_id"], found["rows_id"]) in of_release,
         rows=rows,
     )
 
