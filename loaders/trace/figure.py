@@ -57,10 +57,12 @@ class Part:
     name: str
     published: Decimal | None
     traced: Decimal | None
+    #: Hidden for disclosure protection: there is nothing to hold it against.
+    is_hidden: bool = False
 
     @property
     def is_whole(self) -> bool:
-        return (self.published or 0) == (self.traced or 0)
+        return self.is_hidden or (self.published or 0) == (self.traced or 0)
 
 
 @dataclass(frozen=True)
@@ -149,10 +151,11 @@ def _counted(cell: dict[str, Any], release: dict[str, Any]) -> tuple[list[Part],
         )
         amounts, found = _added_up(connection, query)
         tables = _partitions(connection)
-    parts = [
-        Part(name, cell["value" if name == "final" else name], amounts[name])
-        for name in query.parts
-    ]
+    parts = []
+    for name in query.parts:
+        published = cell["value" if name == "final" else name]
+        is_hidden = bool(cell["is_suppressed"]) and published is None
+        parts.append(Part(name, published, amounts[name], is_hidden))
     rows: Rows = {}
     for name, by_table in found.items():
         for oid, numbers in by_table.items():
