@@ -179,8 +179,8 @@ def test_a_hidden_cell_lists_no_rows_unless_asked(province: Province) -> None:
     with connect(Role.PUBLISHER) as connection:
         row = connection.execute(
             "select kpi_id, unit_code, period, boundary, series, breakdown, breakdown_value"
-            " from marts.fct_kpi_value where is_suppressed and unit_level = 'commune' and denominator > 0"
-            " order by kpi_id, unit_code, period limit 1"
+            " from marts.fct_kpi_value where is_suppressed and unit_level = 'commune'"
+            " and denominator > 0 order by kpi_id, unit_code, period limit 1"
         ).fetchone()
     assert row
     query = Query(*row)
