@@ -101,7 +101,11 @@ def counted_rows(
         conditions = [f"period = {_text(period)}", f"unit_code = any({_list(units)})"]
         conditions += [f"kpi_id = {_text(kpi_id)}"] if kpi_id else []
         conditions += [f"series = {_text(series)}"] if "series" in columns else []
-        conditions += [f'"{breakdown[0]}" = {_text(breakdown[1])}'] if breakdown else []
+        if "breakdown" in columns:  # tall already
+            name, value = breakdown or ("total", "total")
+            conditions.append(f"(breakdown, breakdown_value) = ({_text(name)}, {_text(value)})")
+        elif breakdown:
+            conditions.append(f'"{breakdown[0]}" = {_text(breakdown[1])}')
         behind = found.behind(relation, amount)
         rows = behind.sql("postgres") if behind is not None else "null::text"
         selects.append(

@@ -139,7 +139,7 @@ def _counted(cell: dict[str, Any], release: dict[str, Any]) -> tuple[list[Part],
         units = [cell["unit_code"]] if is_delivered else _members(connection, cell)
         months = _months(release)
         models = compiled_models(release["period"], months)
-        by_people = cell["breakdown"] not in (TOTAL, *UNIT_BREAKDOWNS)
+        by_people = is_delivered or cell["breakdown"] not in (TOTAL, *UNIT_BREAKDOWNS)
         query = counted_rows(
             models,
             model,

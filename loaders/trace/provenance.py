@@ -121,7 +121,7 @@ class Query:
 
     def _rows(self, tree: exp.Select) -> list[exp.Expression]:
         """Behind the whole row: the rows of all that is joined, together in a group."""
-        rows = _joined(self._joined_rows(tree))
+        rows = None if _is_lookup(tree) else _joined(self._joined_rows(tree))
         if rows is None:
             return []
         return [_gathered(rows)] if _is_grouped(tree) else [rows]
@@ -129,7 +129,12 @@ class Query:
     def _rows_of_measure(self, tree: exp.Select, column: str) -> list[exp.Expression]:
         projection = next((p for p in tree.expressions if p.alias_or_name == column), None)
         if projection is None:  # it comes with a star
-            return self._joined_rows(tree, {alias: column for alias in self._sources(tree)})
+            if _is_grouped(tree):
+                return self._rows(tree)
+            starred = {getattr(p, "table", "") for p in tree.expressions if p.is_star}
+            sources = self._sources(tree)
+            owner = {a: column for a in sources if a in starred or "" in starred}
+            return self._joined_rows(tree, owner if len(owner) == 1 else {})
         value = projection.unalias()
         aggregates = _aggregates(value)
         if not aggregates:
@@ -220,6 +225,16 @@ def _aggregates(value: exp.Expression) -> list[exp.AggFunc]:
 
 def _is_grouped(tree: exp.Select) -> bool:
     return bool(tree.args.get("group")) or any(_aggregates(p) for p in tree.expressions)
+
+
+def _is_lookup(tree: exp.Select) -> bool:
+    """One row for all, with only the greatest and least values: it decides, nothing is counted."""
+    found = [node for p in tree.expressions for node in _aggregates(p)]
+    return (
+        bool(found)
+        and not tree.args.get("group")
+        and all(isinstance(node, (exp.Max, exp.Min)) for node in found)
+    )
 
 
 def _joined(rows: list[exp.Expression]) -> exp.Expression | None:
