@@ -14,6 +14,7 @@ from loaders.cli.common import console, errors, plain_errors, print_record
 from loaders.cli.docs import docs_app
 from loaders.cli.history import add_history
 from loaders.cli.rules import rules
+from loaders.cli.trace import add_trace
 from loaders.log import configure_logging
 from loaders.settings import PROJECT_ROOT, get_settings
 
@@ -30,6 +31,7 @@ app.add_typer(contracts_app, name="contracts")
 app.add_typer(new_app, name="new")
 app.add_typer(postgres_app, name="postgres")
 add_history(audit_app)
+add_trace(audit_app)
 app.add_typer(audit_app, name="audit")
 app.add_typer(docs_app, name="docs")
 app.command()(rules)

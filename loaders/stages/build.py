@@ -237,10 +237,11 @@ def seed_reference() -> bool:
     return True
 
 
-def _run_dbt(period: str, stale: list[str], candidate_id: str) -> None:
-    settings = {
+def build_settings(period: str, months: list[str], candidate_id: str) -> dict[str, Any]:
+    """What differs from build to build: the month of the release, the months to compute."""
+    return {
         "as_of_period": period,
-        "periods": stale,
+        "periods": months,
         "candidate_id": candidate_id,
         "small_count_threshold": get_settings().small_count_threshold,
         "delivery_due_days": {
@@ -249,6 +250,9 @@ def _run_dbt(period: str, stale: list[str], candidate_id: str) -> None:
             for dataset in contract.datasets
         },
     }
+
+
+def _run_dbt(period: str, stale: list[str], candidate_id: str) -> None:
     seed_reference()
     drop_candidate()
     dbt(
@@ -260,20 +264,23 @@ def _run_dbt(period: str, stale: list[str], candidate_id: str) -> None:
             "--exclude-resource-type",
             "unit_test",
         ],
-        settings,
+        build_settings(period, stale, candidate_id),
     )
 
 
-def dbt(arguments: list[str], settings: dict[str, Any] | None = None) -> None:
+def dbt(
+    arguments: list[str], settings: dict[str, Any] | None = None, target: Path | None = None
+) -> None:
     """Run dbt in a process of its own: its logging and its globals stay out of ours.
 
     Args:
         settings: what differs from build to build; see the macro `build_setting`.
+        target: folder of dbt's own files, that of builds when left out.
 
     Raises:
         BuildError: naming each node that failed.
     """
-    target = get_settings().home / "dbt"
+    target = target or get_settings().home / "dbt"
     target.mkdir(parents=True, exist_ok=True)
     results = target / "run_results.json"
     results.unlink(missing_ok=True)
