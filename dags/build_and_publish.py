@@ -18,8 +18,8 @@ once for a month, when every source has concluded it, whatever came of its datas
 failed, `approve` asks a person: the question is under *Required Actions*.
 
 ### Output
-A release: `marts` switched in one transaction, what changed in `publication`, the report under
-the reports folder. When nothing changed since the last release, no release.
+A release: `marts` switched in one transaction, what changed in `publication`, month and
+quality report under the reports folder. When nothing changed since the last release, no release.
 
 ### Impact of failure
 The old release stays, whole. A failed `build` leaves no candidate; a candidate that `gate` holds

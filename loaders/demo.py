@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
@@ -287,10 +288,18 @@ class MonthRuns:
 
 
 def _show(console: Console, settings: Settings) -> None:
-    """The published scorecard, and where the report is."""
+    """The published scorecard, and where the reports are."""
     from loaders.report import show_scorecard
 
     show_scorecard(console)
-    reports = sorted(settings.reports.rglob("*.html"), key=lambda path: path.stat().st_mtime)
-    if reports:
-        console.print(f"Report: {reports[-1]}", highlight=False, soft_wrap=True)
+    for name, path in latest_reports(settings.reports).items():
+        console.print(f"{name}: {path}", highlight=False, soft_wrap=True)
+
+
+def latest_reports(folder: Path) -> dict[str, Path]:
+    """The newest month report and the newest quality report of a folder, by what they are."""
+    written = sorted(folder.glob("*.html"), key=lambda path: path.stat().st_mtime)
+    quality = [path for path in written if path.name.endswith(".quality.html")]
+    month = [path for path in written if path not in quality]
+    kinds = {"Báo cáo tháng / month report": month, "Chất lượng dữ liệu / data quality": quality}
+    return {name: paths[-1] for name, paths in kinds.items() if paths}

@@ -25,10 +25,12 @@ from string import Template
 from typing import Any, Literal
 from uuid import UUID
 
+import psycopg
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.pool import StaticPool
 
 from loaders.history import History
+from loaders.validations import keep_validation
 
 EXPECTATIONS_DIR = Path(__file__).resolve().parents[1] / "expectations"
 DIMENSIONS = Literal[
@@ -255,6 +257,10 @@ def run_suite(
         results = {r.expectation_config.meta["id"]: r for r in validation.results}
         rows = _row_count(source, schema, table)
     target = f'"{schema}"."{table}"'
+    texts = {
+        rule.meta.id: (rule.meta.description_vi, rule.meta.description_en) for rule in suite.rules
+    }
+    keep_validation(validation, suite.name, variables["period"], texts)
     return [
         _outcome(rule, results.get(rule.meta.id), rows, target, variables) for rule in suite.rules
     ]
@@ -306,7 +312,7 @@ def _outcome(
     # Column rules nest the exception under a metric id.
     nested = exception if "raised_exception" in exception else next(iter(exception.values()), {})
     if nested.get("raised_exception"):
-        message = str(nested.get("exception_message"))
+        message = _without_value(str(nested.get("exception_message")))
         return RuleOutcome(rule, rows, 0, message[:500], expected, "error")
     found = dict(result.result)
     query: str | None = None
@@ -334,6 +340,15 @@ def _outcome(
         "pass" if passed else "fail",
         query if failing else None,
     )
+
+
+def _without_value(message: str) -> str:
+    """What PostgreSQL says of a value quotes it, and the value may be a person's."""
+    named = re.match(r"\(psycopg\.errors\.(\w+)\)", message)
+    error = getattr(psycopg.errors, named[1], None) if named else None
+    if error is not None and issubclass(error, psycopg.DataError):
+        return f"{error.__name__}: a value does not fit what the rule does with it"
+    return message
 
 
 def _first_row(rows: Sequence[Mapping[str, Any]], failing: int) -> str:

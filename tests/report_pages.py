@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from datetime import UTC, date, datetime
 from decimal import Decimal
 from html.parser import HTMLParser
 from typing import Any
 
 from loaders.report.data import ReleaseView
+from tests.quality_pages import FILE, NAUGHTY, NOON, quality_view
 
-NAUGHTY = '<script>alert("1")</script> & [red]đỏ[/red]'
-HEAD, EVENT, FILE = "a" * 64, "b" * 64, "0123456789abcdef" * 4
-NOON = datetime(2025, 8, 6, 2, 30, tzinfo=UTC)
+HEAD, EVENT = "a" * 64, "b" * 64
 
 
 # --- a small release ----------------------------------------------------------------------------
@@ -152,58 +150,6 @@ def verdict(kpi_id: str, name: str, **given: Any) -> dict[str, Any]:
         "is_achieved": False,
         "is_achieved_but_worsening": False,
         "is_deadline_passed": False,
-        **given,
-    }
-
-
-def batch(dataset: str, **given: Any) -> dict[str, Any]:
-    return {
-        "source": "health",
-        "dataset": dataset,
-        "period": "2025-07",
-        "batch_id": f"batch-{dataset}",
-        "data_label": "sample",
-        "maturity": "final",
-        "file_name": f"{dataset}.xlsx",
-        "sha256": FILE,
-        "rows_read": 1234567,
-        "rows_loaded": 1234560,
-        "rows_quarantined": 7,
-        "status": "accepted",
-        "expected_on": date(2025, 8, 5),
-        "received_at": NOON,
-        "days_late": 1,
-        "rules_run": 2,
-        "rules_failed": 1,
-        "reason": None,
-        "serving_batch_id": f"batch-{dataset}",
-        "serving_period": "2025-07",
-        "serving_ends_on": date(2025, 7, 31),
-        "serving_age_days": 0,
-        **given,
-    }
-
-
-def rule(rule_id: str, result: str, **given: Any) -> dict[str, Any]:
-    return {
-        "subject_kind": "batch",
-        "subject_id": "batch-staff",
-        "source": "health",
-        "dataset": "staff",
-        "period": "2025-07",
-        "suite": "health__staff",
-        "rule_id": rule_id,
-        "rule_version": 3,
-        "severity": "warning",
-        "dimension": "accuracy",
-        "owner": "Department of Health",
-        "description_vi": f"Quy tắc {rule_id}",
-        "description_en": f"Rule {rule_id}",
-        "rows_scanned": 1000,
-        "rows_failing": 0 if result == "pass" else 12,
-        "observed": "12",
-        "expected": "0",
-        "result": result,
         **given,
     }
 
@@ -366,64 +312,7 @@ def release_view(**given: Any) -> ReleaseView:
                 "causes": ["target", "unexplained"],
             }
         ],
-        batches=[
-            batch("staff"),
-            batch(
-                "facilities",
-                status="held",
-                reason=NAUGHTY,
-                serving_batch_id="batch-before",
-                serving_period="2025-06",
-                serving_ends_on=date(2025, 6, 30),
-                serving_age_days=31,
-            ),
-            batch("statistics", data_label="real", days_late=0),
-            batch(
-                "beds",
-                batch_id=None,
-                data_label=None,
-                sha256=None,
-                file_name=None,
-                status="missing",
-                reason="no file",
-                received_at=None,
-                days_late=None,
-                rows_read=None,
-                rows_loaded=None,
-                rows_quarantined=None,
-                serving_batch_id=None,
-                serving_period=None,
-                serving_ends_on=None,
-                serving_age_days=None,
-            ),
-        ],
-        rules=[rule("staff.known", "pass"), rule("staff.once", "fail"), rule("staff.x", "error")],
-        quarantine=[
-            {
-                "batch_id": "batch-staff",
-                "source": "health",
-                "dataset": "staff",
-                "period": period,
-                "rule_id": "staff.once",
-                "rule_version": 3,
-                "severity": "critical",
-                "dimension": "uniqueness",
-                "column_name": "person_key",
-                "reason_vi": "Lặp lại",
-                "reason_en": "Repeated",
-                "rows": rows,
-            }
-            for period, rows in (("2025-06", 1500), ("2025-07", 7))
-        ],
-        gate_events=[
-            {
-                "seq": 40,
-                "at": NOON,
-                "kind": "gate.release.passed",
-                "payload": {"candidate_id": "c", "rules_run": 32, "rules_failed": 1},
-            }
-        ],
-        datasets={("health", "staff"): ("Nhân lực y tế", "Health staff")},
+        quality=quality_view(),
     )
     return dataclasses.replace(view, **given)
 

@@ -19,6 +19,7 @@ READMISSION_EVENT = "rows.readmitted"
 PURGE_EVENT = "landing.purged"
 RESTORE_EVENT = "landing.restored"
 APPROVAL_EVENT = "approval.recorded"
+SCHEDULE_EVENT = "schedule.recorded"
 #: What the release gate says of a candidate: nothing failed, a person must answer for warnings,
 #: or it cannot be published.
 GATE_PASSED, GATE_WAITING, GATE_HELD = (
@@ -34,6 +35,7 @@ VOUCHED_ROWS = {
     RELEASE_EVENT: ("publication", "release", "release_seq"),
     READMISSION_EVENT: ("audit", "readmission", "id"),
     APPROVAL_EVENT: ("audit", "approval", "id"),
+    SCHEDULE_EVENT: ("audit", "delivery_schedule", "id"),
 }
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from loaders.cli.audit import audit_app
 from loaders.cli.common import console, errors, plain_errors, print_record
+from loaders.cli.docs import docs_app
 from loaders.cli.history import add_history
 from loaders.cli.rules import rules
 from loaders.log import configure_logging
@@ -30,6 +31,7 @@ app.add_typer(new_app, name="new")
 app.add_typer(postgres_app, name="postgres")
 add_history(audit_app)
 app.add_typer(audit_app, name="audit")
+app.add_typer(docs_app, name="docs")
 app.command()(rules)
 
 Source = Annotated[str, typer.Argument(help="Source system, such as health.")]
@@ -123,7 +125,7 @@ def approve(
 
 @app.command()
 def publish(candidate_id: str, run_id: RunId = "manual") -> None:
-    """Switch the marts to an approved candidate and write its report."""
+    """Switch the marts to an approved candidate and write its reports."""
     from loaders.report import write_release_report
     from loaders.stages.publish import publish as stage
 
@@ -133,11 +135,12 @@ def publish(candidate_id: str, run_id: RunId = "manual") -> None:
 
 @app.command()
 def report() -> None:
-    """Write the report of the published release again."""
-    from loaders.report import write_release_report
+    """Write the reports of the published release again: month, quality, quality as JSON-LD."""
+    from loaders.report import write_release_reports
 
     with plain_errors():
-        console.print(str(write_release_report()))
+        for path in write_release_reports().values():
+            console.print(str(path), highlight=False, soft_wrap=True)
 
 
 @app.command()

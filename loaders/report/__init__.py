@@ -1,12 +1,14 @@
-"""The report of a release: an HTML file for people, and the scorecard for the terminal."""
+"""The reports of a release for people and machines, and the scorecard for the terminal."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from rich.console import Console
 
 from loaders.postgres.database import Role, connect
 from loaders.report.data import NoReleaseError, ReleaseView, read_release
-from loaders.report.html import render_report, write_report
+from loaders.report.html import render_quality, render_report, write_reports
 from loaders.report.scorecard import print_register, print_scorecard
 from loaders.settings import get_settings
 from loaders.stages.records import PublishResult
@@ -17,16 +19,18 @@ __all__ = [
     "print_register",
     "print_scorecard",
     "read_release",
+    "render_quality",
     "render_report",
     "show_register",
     "show_scorecard",
     "write_release_report",
-    "write_report",
+    "write_release_reports",
+    "write_reports",
 ]
 
 
 def write_release_report(result: PublishResult | None = None) -> str:
-    """Write the report of the published release to the reports folder; the path of the file.
+    """Write the files of the published release to the reports folder; the month report's path.
 
     Args:
         result: what `publish` hands over; the report is that of the marts as they stand.
@@ -34,9 +38,16 @@ def write_release_report(result: PublishResult | None = None) -> str:
     Raises:
         NoReleaseError: nothing is published.
     """
-    view = _published()
-    name = view.release_id or view.note["candidate_id"]
-    return str(write_report(view, get_settings().reports / f"{name}.html"))
+    return str(write_release_reports()["report"])
+
+
+def write_release_reports() -> dict[str, Path]:
+    """Write the files of the published release: the paths of "report", "quality" and "json".
+
+    Raises:
+        NoReleaseError: nothing is published.
+    """
+    return write_reports(_published(), get_settings().reports)
 
 
 def show_scorecard(console: Console) -> None:

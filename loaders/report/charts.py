@@ -54,6 +54,32 @@ def sparkline(
 
 
 @dataclass(frozen=True)
+class Bar:
+    """A stacked bar in a box of SPARK_WIDTH x SPARK_HEIGHT; the second part lies on the first."""
+
+    x: float
+    width: float
+    first_height: float
+    second_height: float
+
+
+def bars(amounts: Sequence[tuple[Number, Number]]) -> tuple[Bar, ...]:
+    """One bar for each pair of parts, from the left; a part that is not 0 can always be seen."""
+    highest = max((float(first) + float(second) for first, second in amounts), default=0)
+    step = SPARK_WIDTH / max(len(amounts), 6)
+
+    def height(amount: Number) -> float:
+        if not amount:
+            return 0
+        return round(max(float(amount) / highest * (SPARK_HEIGHT - 4), 1.5), 1)
+
+    return tuple(
+        Bar(round(index * step, 1), round(step * 0.75, 1), height(first), height(second))
+        for index, (first, second) in enumerate(amounts)
+    )
+
+
+@dataclass(frozen=True)
 class Tile:
     """The place of a unit: left upper corner, and its name in one or two lines."""
 

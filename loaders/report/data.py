@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +9,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from loaders.contracts.model import load_contracts
-
-Row = Mapping[str, Any]
-Rows = Sequence[Row]
+from loaders.report.quality_data import QualityView, Row, Rows, read_quality
 
 PROGRAMME, CURRENT, REFERENCE = "qn_programme", "qn_current", "reference"
 
@@ -41,11 +37,7 @@ class ReleaseView:
         changes: number of ledger rows by KPI, label, kind of change and cause.
         revisions: boundary totals that were revised or withdrawn, with the old value.
         verdict_changes: boundary verdicts that differ from the release before.
-        batches: rows of `fct_data_quality`, with reason and stage of the latest result.
-        rules: the last run of every rule on these batches and on the candidate.
-        quarantine: rows in quarantine by batch and rule.
-        gate_events: what the release gate and people decided on the candidate.
-        datasets: Vietnamese and English title by (source, dataset).
+        quality: what the audit trail says of the data up to the release month.
     """
 
     note: Row
@@ -63,18 +55,19 @@ class ReleaseView:
     changes: Rows = ()
     revisions: Rows = ()
     verdict_changes: Rows = ()
-    batches: Rows = ()
-    rules: Rows = ()
-    quarantine: Rows = ()
-    gate_events: Rows = ()
-    datasets: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    quality: QualityView = field(default_factory=QualityView)
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The data labels that occur anywhere, real before sample."""
         found = {
             row["data_label"]
-            for rows in (self.scorecard, self.boundary_values, self.reference_values, self.batches)
+            for rows in (
+                self.scorecard,
+                self.boundary_values,
+                self.reference_values,
+                self.quality.timeliness,
+            )
             for row in rows
         }
         return tuple(label for label in ("real", "sample") if label in found)
@@ -82,6 +75,11 @@ class ReleaseView:
     @property
     def has_sample(self) -> bool:
         return "sample" in self.labels
+
+    @property
+    def name(self) -> str:
+        """The release, or the candidate while it is not published."""
+        return self.release_id or self.note["candidate_id"]
 
     @property
     def release_id(self) -> str | None:
@@ -103,8 +101,6 @@ def read_release(connection: psycopg.Connection, schema: str = "marts") -> Relea
     previous = reader.rows(
         "select release_id from publication.release where release_seq = %(seq)s - 1", seq=seq
     )
-    batches = reader.rows(_BATCHES)
-    batch_ids = [row["batch_id"] for row in batches if row["batch_id"]]
     return ReleaseView(
         note=note,
         release=release,
@@ -123,15 +119,7 @@ def read_release(connection: psycopg.Connection, schema: str = "marts") -> Relea
         changes=reader.rows(_CHANGES, seq=seq),
         revisions=reader.rows(_REVISIONS, seq=seq),
         verdict_changes=reader.rows(_VERDICT_CHANGES, seq=seq),
-        batches=batches,
-        rules=reader.rows(_RULES, batch_ids=batch_ids, candidate=note["candidate_id"]),
-        quarantine=reader.rows(_QUARANTINE, batch_ids=batch_ids),
-        gate_events=reader.rows(_GATE_EVENTS, candidate=note["candidate_id"]),
-        datasets={
-            (contract.source, dataset.name): (dataset.title_vi, dataset.title_en)
-            for contract in load_contracts()
-            for dataset in contract.datasets
-        },
+        quality=read_quality(connection, note["as_of_period"], note["candidate_id"]),
     )
 
 
@@ -263,55 +251,4 @@ inner join lateral (
 ) as before on before.change <> 'withdrawn' and before.verdict is distinct from now.verdict
 where now.release_seq = %(seq)s and now.unit_level = 'boundary'
 order by now.kpi_id, now.data_label, now.boundary desc
-"""
-
-# The reason stands with the result only while that result is about the same file.
-_BATCHES = """
-select q.*, r.stage, r.reason
-from {marts}.fct_data_quality as q
-left join audit.batch_current as r
-    on
-        (q.source, q.dataset, q.period) = (r.source, r.dataset, r.period)
-        and q.batch_id is not distinct from r.batch_id
-order by q.period desc, q.source, q.dataset
-"""
-
-# Of the last run of the gate: a rule that has left the suite stands in an earlier one only.
-_RULES = """
-with runs as (
-    select
-        *,
-        first_value(gate_run) over (
-            partition by subject_kind, subject_id order by id desc
-        ) as last_gate_run
-    from audit.rule_result
-    where
-        (subject_kind = 'batch' and subject_id = any(%(batch_ids)s))
-        or (subject_kind = 'candidate' and subject_id = %(candidate)s)
-)
-select distinct on (subject_kind, subject_id, suite, rule_id) *
-from runs
-where gate_run is not distinct from last_gate_run
-order by subject_kind, subject_id, suite, rule_id, id desc
-"""
-
-_QUARANTINE = """
-select
-    batch_id, source, dataset, period, rule_id, rule_version, severity, dimension, column_name,
-    reason_vi, reason_en, count(*) as rows
-from quarantine.row
-where batch_id = any(%(batch_ids)s)
-group by
-    batch_id, source, dataset, period, rule_id, rule_version, severity, dimension, column_name,
-    reason_vi, reason_en
-order by source, dataset, rule_id, period
-"""
-
-_GATE_EVENTS = """
-select seq, at, kind, payload
-from audit.event
-where
-    payload ->> 'candidate_id' = %(candidate)s
-    or (kind = 'approval.recorded' and payload -> 'row' ->> 'subject_id' = %(candidate)s)
-order by seq
 """

@@ -1,46 +1,50 @@
-"""The month report: one HTML file that needs nothing else."""
+"""The files of a release: month report and quality report, self-contained, and a JSON twin."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from functools import lru_cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from loaders.files import write_text
 from loaders.report import charts, words
-from loaders.report.audit_page import AuditPage, Changes
+from loaders.report.changes import Changes
 from loaders.report.data import ReleaseView
+from loaders.report.decisions import Decisions
 from loaders.report.details import Details
 from loaders.report.figures import Figures
+from loaders.report.quality import QualityPage
+from loaders.report.quality_json import render_quality_json
 from loaders.report.summary import Scorecard
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write_report(view: ReleaseView, path: Path) -> Path:
-    """Write the report of `view` to `path`, whole or not at all; the path."""
-    html = render_report(view)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(html)
-        temporary.chmod(0o644)  # mkstemp gives it to the owner only, but it is made to be read
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    return path
+def write_reports(view: ReleaseView, folder: Path) -> dict[str, Path]:
+    """Write the files of a release, each whole or not at all: "report", "quality", "json"."""
+    names = {
+        "report": f"{view.name}.html",
+        "quality": quality_file(view),
+        "json": f"{view.name}.quality.json",
+    }
+    # The month report comes last: what it refers to is there.
+    write_text(folder / names["json"], render_quality_json(view))
+    write_text(folder / names["quality"], render_quality(view))
+    write_text(folder / names["report"], render_report(view))
+    return {kind: folder / name for kind, name in names.items()}
+
+
+def quality_file(view: ReleaseView) -> str:
+    """Name of the quality report, which lies beside the month report."""
+    return f"{view.name}.quality.html"
 
 
 def render_report(view: ReleaseView) -> str:
-    """The report as HTML."""
+    """The month report as HTML."""
     figures = Figures(view)
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             view=view,
@@ -49,13 +53,30 @@ def render_report(view: ReleaseView) -> str:
             scorecard=Scorecard(figures),
             details=Details(figures),
             changes=Changes(figures),
-            audit=AuditPage(view),
+            quality=QualityPage(view),
+            quality_file=quality_file(view),
+        )
+    )
+
+
+def render_quality(view: ReleaseView) -> str:
+    """The quality report as HTML."""
+    return (
+        environment()
+        .get_template("quality_report.html.j2")
+        .render(
+            view=view,
+            words=words,
+            charts=charts,
+            quality=QualityPage(view),
+            decisions=Decisions(view),
+            report_file=f"{view.name}.html",
         )
     )
 
 
 @lru_cache(maxsize=1)
-def _environment() -> Environment:
+def environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,  # every label, reason and file name comes from outside

@@ -244,6 +244,11 @@ EVENTS = {
     "approved": Text("Đã phê duyệt", "Approved"),
     "rejected": Text("Đã từ chối", "Rejected"),
 }
+READMISSIONS = {
+    "correction": Text("đính chính trong tệp sửa lỗi", "correction file"),
+    "restatement": Text("cơ quan gửi lại tệp", "file sent again"),
+    "rule_change": Text("quy tắc kiểm tra thay đổi", "checking rules changed"),
+}
 # A unit of measure that is not printed behind the figure, or is printed shorter.
 SHORT_UNITS = {
     "căn, lũy kế": "căn",

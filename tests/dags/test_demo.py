@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from rich.progress import Progress
 from loaders import demo
 from loaders.airflow_api import WAITING_TASK, Run, TaskRun
 from loaders.contracts.model import load_contracts
-from loaders.demo import MonthRuns
+from loaders.demo import MonthRuns, latest_reports
 from loaders.demo_inputs import DemoError, Inputs, refuse_other_inputs, write_stamp
 from loaders.settings import Settings
 
@@ -167,3 +168,17 @@ def test_another_sample_in_the_same_home_is_refused(tmp_path: Path) -> None:
     refuse_other_inputs(settings, inputs)
     with pytest.raises(DemoError, match="another scale"):
         refuse_other_inputs(settings, Inputs(1, 42, MONTHS, "a"))
+
+
+def test_the_newest_reports_are_named_each_by_what_it_is(tmp_path: Path) -> None:
+    names = ("2025-06.1.html", "2025-06.1.quality.html", "2025-12.1.html", "2025-12.1.quality.html")
+    for age, name in enumerate(reversed(names)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (1000 - age, 1000 - age))
+    (tmp_path / "data_docs").mkdir()
+    (tmp_path / "data_docs" / "index.html").touch()
+    assert {name.split(" / ")[1]: path.name for name, path in latest_reports(tmp_path).items()} == {
+        "month report": "2025-12.1.html",
+        "data quality": "2025-12.1.quality.html",
+    }
+    assert latest_reports(tmp_path / "none") == {}

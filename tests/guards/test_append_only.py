@@ -14,7 +14,7 @@ TABLES = (
     *("audit.event", "audit.receipt", "audit.batch_result", "audit.rule_result"),
     *("audit.kpi_build", "audit.approval", "publication.release", "publication.kpi_value"),
     *("publication.kpi_verdict", "publication.mart_row", "audit.readmission"),
-    *("audit.readmitted_row", "quarantine.earlier_row"),
+    *("audit.readmitted_row", "audit.delivery_schedule", "quarantine.earlier_row"),
 )
 #: Replaced when a batch is loaded again; what an earlier judgement refused is in earlier_row.
 REPLACED = {"quarantine.row"}

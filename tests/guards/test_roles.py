@@ -78,6 +78,7 @@ TABLE_RIGHTS = {
         *("audit.readmission:select", "audit.readmission:insert"),
         *("audit.readmitted_row:select", "audit.readmitted_row:insert"),
         *("quarantine.earlier_row:select", "quarantine.earlier_row:insert"),
+        *("audit.delivery_schedule:select", "audit.delivery_schedule:insert"),
         "quarantine.judged_row:select",
     },
     Role.BI: set(),
@@ -90,8 +91,10 @@ TABLE_RIGHTS = {
 }
 AUDIT_READS = TABLE_RIGHTS[Role.TRANSFORMER]
 LEDGER = {f"publication.{name}" for name in ("release", "kpi_value", "kpi_verdict", "mart_row")}
+QUALITY = ("delivery_schedule", "quality_timeliness", "quality_volumes", "quality_rules")
 TABLE_RIGHTS[Role.AUDITOR] = {
     *AUDIT_READS,
+    *(f"audit.{table}:select" for table in (*QUALITY, "quality_quarantine")),
     *(f"{table}:select" for table in LEDGER),
     "audit.approval:select",
     *("quarantine.row:select", "quarantine.earlier_row:select", "quarantine.judged_row:select"),

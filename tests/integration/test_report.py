@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import psycopg
 import pytest
 import yaml
 from psycopg import sql
@@ -16,14 +15,16 @@ from psycopg import sql
 from loaders import audit
 from loaders.postgres.database import Role, connect
 from loaders.report import NoReleaseError, read_release, write_release_report
-from loaders.report.audit_page import AuditPage
 from loaders.report.data import ReleaseView
+from loaders.report.decisions import Decisions
 from loaders.settings import PROJECT_ROOT
 from loaders.stages.approve import approve
 from loaders.stages.publish import publish
 from tests.candidates import judge_candidate
 from tests.conftest import Warehouse
-from tests.report_pages import FILE, cell, commune, parse, release_view, rule, verdict
+from tests.integration.trail import insert, judge, receive, refuse_row
+from tests.quality_pages import rule
+from tests.report_pages import cell, commune, parse, release_view, verdict
 
 MARTS = PROJECT_ROOT / "dbt_project" / "models" / "marts" / "_marts__models.yml"
 FIRST, SECOND = "2025-06-first", "2025-07-second"
@@ -67,7 +68,7 @@ def build_marts(candidate_id: str, period: str, values: Iterable[Mapping[str, An
             verdict("cover", "limited_progress" if period == "2025-07" else "moderate_progress")
             | {"unit_level": "boundary", "unit_code": "qn_programme", "unit_id": "qn_programme"}
         ],
-        "fct_data_quality": view.batches,
+        "fct_data_quality": view.quality.volumes,
     }
     models = yaml.safe_load(MARTS.read_text(encoding="utf-8"))["models"]
     with connect(Role.TRANSFORMER) as connection:
@@ -79,17 +80,6 @@ def build_marts(candidate_id: str, period: str, values: Iterable[Mapping[str, An
             connection.execute(sql.SQL("create table {} (" + listing + ")").format(table))
             for row in rows.get(model["name"], ()):
                 insert(connection, table, {k: v for k, v in row.items() if k in columns})
-
-
-def insert(connection: psycopg.Connection, table: sql.Identifier, row: Mapping[str, Any]) -> None:
-    connection.execute(
-        sql.SQL("insert into {} ({}) values ({})").format(
-            table,
-            sql.SQL(", ").join(map(sql.Identifier, row)),
-            sql.SQL(", ").join([sql.Placeholder()] * len(row)),
-        ),
-        list(row.values()),
-    )
 
 
 def cells_of(period: str, value: str) -> list[dict[str, Any]]:
@@ -147,46 +137,21 @@ def released(warehouse: Warehouse) -> ReleaseView:
                 sql.Identifier("audit", "rule_result"),
                 rule(rule_id, result) | {"kind": "row", "gate_run": gate_run},
             )
-        audit.insert_receipt(
+        receive(connection, "staff", "2025-07", "batch-staff")
+        judge(connection, "staff", "2025-07", "batch-staff", "accepted", read=9, quarantined=2)
+        receive(connection, "facilities", "2025-07", "batch-facilities")
+        judge(
             connection,
-            **{name: "x" for name in ("file_name", "landing_path")},
-            source="health",
-            dataset="facilities",
-            period="2025-07",
-            batch_id="batch-facilities",
-            sha256=FILE,
-            size_bytes=1,
-            data_label="sample",
-            maturity="final",
-        )
-        audit.record_batch_result(
-            connection,
-            batch_id="batch-facilities",
-            source="health",
-            dataset="facilities",
-            period="2025-07",
-            stage="gate",
-            status="held",
+            "facilities",
+            "2025-07",
+            "batch-facilities",
+            "held",
+            read=60,
+            quarantined=40,
             reason="too many rows",
         )
         for number in (3, 4):
-            insert(
-                connection,
-                sql.Identifier("quarantine", "row"),
-                {
-                    "batch_id": "batch-staff",
-                    "source": "health",
-                    "dataset": "staff",
-                    "period": "2025-07",
-                    "file_sha256": FILE,
-                    "row_number": number,
-                    "rule_id": "staff.once",
-                    "rule_version": 1,
-                    "severity": "critical",
-                    "reason_vi": "Lặp",
-                    "reason_en": "Twice",
-                },
-            )
+            refuse_row(connection, "staff", "2025-07", "batch-staff", number)
     build_marts(FIRST, "2025-06", cells_of("2025-06", "92.5"))
     judge_candidate(FIRST, audit.GATE_PASSED)
     publish(FIRST)
@@ -204,14 +169,11 @@ def test_the_view_is_the_published_release(released: ReleaseView) -> None:
     assert released.release["manifest"]["candidate_id"] == SECOND
     assert len(released.release["event_hash"]) == 64
     assert released.release["event_hash"] != released.release["chain_head"]
-    assert [event["kind"] for event in released.gate_events] == [
-        audit.GATE_WAITING,
-        audit.APPROVAL_EVENT,
-    ]
-    lines = AuditPage(released).gate_events()
-    assert lines[1]["text"].en == "Approved"
-    assert lines[1]["decided_by"] == "Nguyễn Thị Lan"
-    assert lines[1]["reason"] == "reviewed with the agency"
+    assert [event["kind"] for event in released.quality.gate_events] == [audit.GATE_WAITING]
+    (approval,) = Decisions(released).approvals()
+    assert (approval["decision"].en, approval["decided_by"]) == ("Approved", "Nguyễn Thị Lan")
+    assert approval["reason"] == "reviewed with the agency"
+    assert approval["findings"][0]["rule_id"] == WARNING["rule_id"]
     assert len(released.scorecard) == len(release_view().scorecard)
     assert released.has_sample
 
@@ -238,15 +200,17 @@ def test_what_changed_comes_with_the_old_value(released: ReleaseView) -> None:
 
 
 def test_batches_come_with_reason_rules_and_quarantine(released: ReleaseView) -> None:
-    reasons = {row["dataset"]: row["reason"] for row in released.batches}
+    quality = released.quality
+    reasons = {row["dataset"]: row["reason"] for row in quality.timeliness}
     assert reasons["facilities"] == "too many rows" and reasons["staff"] is None
-    assert {row["rule_id"]: row["result"] for row in released.rules} == {
+    of_batches = [row for row in quality.rules if row["subject_kind"] == "batch"]
+    assert {row["rule_id"]: row["result"] for row in of_batches} == {
         "staff.once": "pass",
         "staff.b": "pass",
     }
-    (line,) = released.quarantine
-    assert (line["rows"], line["reason_en"]) == (2, "Twice")
-    assert released.datasets["health", "staff"][0] == "Danh sách nhân lực y tế"
+    (line,) = quality.quarantine
+    assert (line["findings"], line["reason_en"]) == (2, "Twice")
+    assert quality.datasets["health", "staff"][0] == "Danh sách nhân lực y tế"
 
 
 def test_the_report_is_written_where_the_settings_say(
@@ -254,6 +218,9 @@ def test_the_report_is_written_where_the_settings_say(
 ) -> None:
     path = Path(write_release_report())
     assert path == warehouse.settings.reports / "2025-07.1.html"
+    assert sorted(file.name for file in path.parent.iterdir()) == [
+        *("2025-07.1.html", "2025-07.1.quality.html", "2025-07.1.quality.json"),
+    ]
     page = parse(path.read_text(encoding="utf-8"))
     assert "2025-07.1" in page.all("header")[0].text
     assert "92,25" in page.by_id("changes").text

@@ -14,15 +14,12 @@ from rich.console import Console
 
 from loaders.report import charts, words
 from loaders.report.data import ReleaseView
-from loaders.report.html import TEMPLATES, render_report, write_report
+from loaders.report.html import TEMPLATES, render_report, write_reports
 from loaders.report.scorecard import print_scorecard
+from tests.quality_pages import NAUGHTY, batch, quality_view
 from tests.report_pages import (
-    EVENT,
-    FILE,
     HEAD,
-    NAUGHTY,
     Node,
-    batch,
     cell,
     commune,
     kpi,
@@ -51,13 +48,12 @@ def test_the_first_line_of_the_body_is_the_sample_label(page: Node) -> None:
     assert first.text == "DỮ LIỆU MẪU / SAMPLE DATA"
 
 
-@pytest.mark.parametrize("rows", ["scorecard", "boundary_values", "batches"])
+@pytest.mark.parametrize("rows", ["scorecard", "boundary_values", "quality"])
 def test_one_sample_row_anywhere_labels_the_whole_report(rows: str) -> None:
     view = release_view()
     nothing: dict[str, Any] = {
-        name: []
-        for name in ("scorecard", "boundary_values", "reference_values", "batches", "verdicts")
-    }
+        name: [] for name in ("scorecard", "boundary_values", "reference_values", "verdicts")
+    } | {"quality": quality_view(timeliness=[], volumes=[], rules=[])}
     kept = dataclasses.replace(view, **nothing | {rows: getattr(view, rows)})
     assert kept.has_sample
 
@@ -66,8 +62,10 @@ def test_real_data_alone_carry_no_sample_label() -> None:
     view = release_view()
     real = {
         name: [row for row in getattr(view, name) if row["data_label"] in ("real", None)]
-        for name in ("scorecard", "boundary_values", "breakdowns", "communes", "batches")
+        for name in ("scorecard", "boundary_values", "breakdowns", "communes")
     }
+    batches = [batch("statistics", data_label="real")]
+    real["quality"] = quality_view(timeliness=batches, volumes=batches, rules=[])
     html = render_report(
         dataclasses.replace(view, **real, changes=[], revisions=[], verdict_changes=[])
     )
@@ -84,8 +82,8 @@ def test_real_and_sample_figures_never_stand_under_one_heading(page: Node) -> No
         assert "94,13" in sample.text and "94,13" not in real.text
     for row in block(page, "scorecard", "sample").all("tbody", "kpi"):
         assert "Số liệu mẫu" in row.text
-    assert "statistics.xlsx" in block(page, "quality", "real").text
-    assert "statistics.xlsx" not in block(page, "quality", "sample").text
+    assert block(page, "quality", "real").all("dd")[0].text == "1 / 1"
+    assert block(page, "quality", "sample").all("dd")[0].text == "2 / 3"
 
 
 # --- safety and form ----------------------------------------------------------------------------
@@ -96,7 +94,6 @@ def test_text_from_the_database_never_becomes_markup(page: Node) -> None:
     names = [node.text for node in page.all("a") if NAUGHTY in node.text]
     titles = [node.text for node in page.all("title") if NAUGHTY in node.text]
     assert names and titles
-    assert NAUGHTY in page.by_id("quality").text  # the reason of the held batch
 
 
 def test_the_file_needs_nothing_from_outside() -> None:
@@ -117,7 +114,8 @@ def test_every_link_leads_somewhere_and_ids_are_unique(page: Node) -> None:
     ids = [node.attributes["id"] for node in page.all() if "id" in node.attributes]
     assert len(ids) == len(set(ids))
     links = {node.attributes["href"] for node in page.all() if "href" in node.attributes}
-    assert {link[1:] for link in links if link} <= set(ids)
+    beside = {"2025-07.1.quality.html"}
+    assert {link[1:] for link in links - beside if link} <= set(ids) and beside < links
 
 
 def test_languages_are_marked(page: Node) -> None:
@@ -318,34 +316,17 @@ def test_the_header_identifies_the_release(page: Node) -> None:
     assert "06/08/2025 09:30" in text  # Vietnam's time
 
 
-def test_batches_are_accounted_for(page: Node) -> None:
-    text = block(page, "quality", "sample").text
-    assert "1.234.567" in text and "1.234.560" in text
-    assert FILE[:12] in text and FILE[:13] not in text
-    assert "05/08/2025" in text and "không khớp" not in text
-    assert "Vẫn dùng số liệu 06/2025 (lô batch-before), cũ 31 ngày" in text
-    assert "no file" in block(page, "quality", "none").text
-
-
-def test_a_batch_that_lost_rows_is_flagged() -> None:
-    view = release_view(batches=[batch("staff", rows_loaded=1234559)])
-    assert "không khớp" in parse(render_report(view)).by_id("quality").text
-
-
-def test_rules_and_quarantine_are_counted(page: Node) -> None:
-    quality = block(page, "quality", "sample")
-    (matrix,) = quality.all("table", "matrix")
-    assert [cell.text for cell in matrix.all("td")] == ["0 / 0", "3 / 2", "0 / 0"]
-    assert "không chạy được" in quality.text and "12 / 1.000" in quality.text
-    (line,) = [row for row in quality.all("tr") if row.text.startswith("Lặp lại")]
-    assert [cell.text for cell in line.all("td", "num")] == ["7", "1.507"]
-
-
-def test_an_auditor_reads_how_to_verify(page: Node) -> None:
-    text = page.by_id("quality").text
-    assert f"nq42 audit verify --head {EVENT}" in text
-    assert "Cổng phát hành: cho qua" in text and "32 / 1" in text
-    assert "publication.kpi_value" in text and "marts.scorecard" in text
+def test_the_quality_of_the_data_is_summed_up_and_told_elsewhere(page: Node) -> None:
+    section = page.by_id("quality")
+    (link,) = [node for node in section.all("a")]
+    assert link.attributes["href"] == "2025-07.1.quality.html"
+    figures = [node.text for node in block(page, "quality", "sample").all("dd")]
+    assert figures == [
+        *("2 / 3", "1", "2", "2.469.134 = 2.467.627 + 1.507", "0,1 %".replace(" ", words.NBSP)),
+        "3 / 2",
+    ]
+    assert "1 bộ dữ liệu đến hạn mà chưa có tệp" in block(page, "quality", "none").text
+    assert not section.all("table")  # the tables are in the quality report
 
 
 # --- words and drawings -------------------------------------------------------------------------
@@ -433,6 +414,14 @@ def test_colours_divide_the_units_evenly_and_survive_ties() -> None:
     assert charts.colour_limits([]) == ()
 
 
+def test_the_smallest_part_of_a_bar_can_be_seen_and_none_is_no_part() -> None:
+    high, low = charts.bars([(100_000, 1), (50_000, 0)])
+    assert high.second_height > 0 and low.second_height == 0
+    assert high.first_height == pytest.approx(2 * low.first_height)
+    assert high.x + high.width < low.x
+    assert charts.bars([]) == () and charts.bars([(0, 0)])[0].first_height == 0
+
+
 def test_a_flat_trend_and_a_single_value_can_be_drawn() -> None:
     assert charts.sparkline([]) is None
     single = charts.sparkline([(2025.0, Decimal(3))], [Decimal(3)])
@@ -462,18 +451,18 @@ def test_a_province_of_96_communes_stays_below_one_megabyte() -> None:
 def test_a_failed_report_leaves_the_old_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "reports" / "2025-07.1.html"
-    assert write_report(release_view(), path) == path
-    before = path.read_bytes()
+    paths = write_reports(release_view(), tmp_path / "reports")
+    names = ["2025-07.1.html", "2025-07.1.quality.html", "2025-07.1.quality.json"]
+    assert sorted(path.name for path in paths.values()) == names
+    before = {path: path.read_bytes() for path in paths.values()}
 
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
     monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        write_report(release_view(), path)
-    assert path.read_bytes() == before
-    assert [file.name for file in path.parent.iterdir()] == [path.name]
+        write_reports(release_view(), tmp_path / "reports")
+    assert {path: path.read_bytes() for path in (tmp_path / "reports").iterdir()} == before
 
 
 def printed_scorecard(view: ReleaseView) -> str:
