@@ -67,7 +67,9 @@ def test_every_failing_row_is_counted_and_named_over_few_connections(
 
     with monkeypatch.context() as patch:
         patch.setattr(psycopg, "connect", counted)
-        outcomes = run_suite(url(Role.LOADER), "stage", table, read_suite(path), {})
+        outcomes = run_suite(
+            url(Role.LOADER), "stage", table, read_suite(path), {"period": "2025-06"}
+        )
     assert 0 < len(opened) < len(rules)
     assert all(connection.closed for connection in opened)
     assert [(o.result, o.rows_scanned, o.rows_failing) for o in outcomes] == [
