@@ -256,7 +256,7 @@ def test_the_command_lists_rows_and_writes_them(province: Province, tmp_path: Pa
         (Query("doctors_per_10k", "99999", "2025-12"), "no figure with unit_code '99999'"),
         (Query("doctors_per_10k", "qn_programme", "2030-01"), "there is 2025-12"),
         (Query("cashless_payment_merit", "qn_programme", "2025-12"), "name one with --series"),
-        (Query("doctors_per_10k", "qn_programme", "2025-12", release_id="x"), "no release x"),
+        (Query("doctors_per_10k", "qn_programme", "2025-12", release_id="x"), "release x is not there"),
     ],
 )
 def test_a_figure_that_is_not_there_is_named(
