@@ -7,6 +7,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,22 +109,18 @@ def warehouse(
     database_server: URL, _template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Warehouse]:
     """An empty migrated warehouse and an empty home folder; settings point to both."""
-    with _database(database_server, _template) as name, pytest.MonkeyPatch.context() as patch:
-        address = database_server.set(database=name)
-        _point_to(patch, address, tmp_path_factory.mktemp("home"))
+    with empty_warehouse(database_server, _template, tmp_path_factory.mktemp("home")) as empty:
+        yield empty
+
+
+@contextmanager
+def empty_warehouse(server: URL, template: str, home: Path) -> Iterator[Warehouse]:
+    """A database from the template; settings point to it and to the home folder."""
+    with _database(server, template) as name, pytest.MonkeyPatch.context() as patch:
+        address = server.set(database=name)
+        _point_to(patch, address, home)
         migrate()  # what belongs to the database as a whole is not copied
         yield Warehouse(settings=get_settings(), url=address)
-    get_settings.cache_clear()
-
-
-@pytest.fixture(scope="package")
-def package_warehouse(
-    database_server: URL, _template: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Warehouse]:
-    """Like `warehouse`, kept for all modules of a folder."""
-    with _database(database_server, _template) as name, pytest.MonkeyPatch.context() as patch:
-        _point_to(patch, database_server.set(database=name), tmp_path_factory.mktemp("home"))
-        yield Warehouse(settings=get_settings(), url=database_server.set(database=name))
     get_settings.cache_clear()
 
 

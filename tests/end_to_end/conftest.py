@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.engine import URL
 
 from loaders.contracts.model import load_contracts
 from loaders.postgres.database import Role, connect
@@ -22,7 +23,7 @@ from loaders.stages.intake import IntakeResult, import_source
 from loaders.stages.publish import publish
 from loaders.stages.records import PublishResult
 from loaders.stages.setup import prepare_warehouse
-from tests.conftest import Warehouse
+from tests.conftest import Warehouse, empty_warehouse
 
 MONTHS = ("2024-12", "2025-06", "2025-12")
 SCALE, SEED = 0.01, 7
@@ -69,6 +70,16 @@ class Province:
     def defects(self) -> list[dict[str, str]]:
         with (self.truth_dir / "defects.csv").open(encoding="utf-8") as stream:
             return list(csv.DictReader(stream))
+
+
+# Here and not beside `warehouse`: a package fixture lives as long as the folder of its conftest.
+@pytest.fixture(scope="package")
+def package_warehouse(
+    database_server: URL, _template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Warehouse]:
+    """Like `warehouse`, kept for all modules of a folder."""
+    with empty_warehouse(database_server, _template, tmp_path_factory.mktemp("home")) as empty:
+        yield empty
 
 
 @pytest.fixture(scope="package")

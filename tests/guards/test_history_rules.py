@@ -272,7 +272,7 @@ def test_a_key_of_a_person_is_never_shown(warehouse: Warehouse) -> None:
         ), "warning", SQL_RULE, {"unexpected_rows_query": query},
     )  # fmt: skip
     suite = Suite("people", Path("people.json"), (rule,))
-    outcome = run_suite(url(Role.LOADER), "stage", "judged", suite, {})[0]
+    outcome = run_suite(url(Role.LOADER), "stage", "judged", suite, {"period": "2025-06"})[0]
     assert (outcome.observed, outcome.expected) == ("found=2", "at most 1")
 
 
@@ -289,7 +289,7 @@ def test_a_query_runs_once(warehouse: Warehouse, kind: str) -> None:
         RuleMeta.model_validate(meta), "warning", SQL_RULE, {"unexpected_rows_query": query}
     )
     suite = Suite("people", Path("people.json"), (rule,))
-    outcome = run_suite(url(Role.LOADER), "stage", "judged", suite, {})[0]
+    outcome = run_suite(url(Role.LOADER), "stage", "judged", suite, {"period": "2025-06"})[0]
     assert (outcome.result, outcome.rows_failing) == ("fail", 1)
     with connect(Role.LOADER) as connection:
         assert connection.execute("select last_value from stage.runs").fetchone() == (1,)

