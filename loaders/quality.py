@@ -325,7 +325,8 @@ def _outcome(
         elif failing:
             observed = _first_row(found["details"]["unexpected_rows"], failing)
     else:
-        failing = int(found.get("unexpected_count", 0))
+        # Of a table without rows Great Expectations leaves the count empty.
+        failing = int(found.get("unexpected_count") or 0)
         observed = str(found.get("observed_value", f"{failing} rows"))
         if rule.meta.kind == "row" and failing:
             query = re.sub(r";\s*$", "", found["unexpected_index_query"])

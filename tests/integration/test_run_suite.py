@@ -80,3 +80,22 @@ def test_every_failing_row_is_counted_and_named_over_few_connections(
             query = f"select f._row_number from ({outcome.failing_rows_sql}) as f order by 1"
             found = connection.execute(query.encode()).fetchall()
             assert [number for (number,) in found] == list(range(1, FAILING + 1))
+
+
+def test_a_table_without_rows_passes(table: str, tmp_path: Path) -> None:
+    rules = [
+        rule("between", "row", "expect_column_values_to_be_between", column="value", min_value=0),
+        rule("known", "dataset", "expect_column_values_to_not_be_null", column="value"),
+        rule(
+            "unique",
+            "dataset",
+            "expect_compound_columns_to_be_unique",
+            column_list=["_row_number", "value"],
+        ),
+    ]
+    path = tmp_path / f"{table}.json"
+    path.write_text(json.dumps({"name": table, "expectations": rules}), "utf-8")
+    with connect(Role.LOADER) as connection:
+        connection.execute("truncate stage.numbers")
+    outcomes = run_suite(url(Role.LOADER), "stage", table, read_suite(path), {"period": "2025-06"})
+    assert [(o.result, o.rows_scanned, o.rows_failing) for o in outcomes] == [("pass", 0, 0)] * 3
