@@ -29,7 +29,7 @@ def province(warehouse: Warehouse) -> Iterator[Warehouse]:
     prepare_warehouse()
     for source in SOURCES:
         import_source(source, MONTH)
-    release(MONTH)
+    release(MONTH, is_disturbed=True)
     yield warehouse
 
 
@@ -83,7 +83,7 @@ def test_a_revised_population_changes_the_rates_on_it(province: Warehouse) -> No
 
     results = {result.status for result in import_source("statistics_office", MONTH)}
     assert "accepted" in results
-    release(MONTH)
+    release(MONTH, is_disturbed=True)
     assert rate("doctors_per_10k")[:2] == (doctors, before + len(rows[::10]))
     assert rate("temporary_houses_remaining") == houses
     found = changes()
@@ -102,7 +102,7 @@ def test_the_registered_population_changes_the_rates_per_10_000(
     get_settings.cache_clear()
     try:
         assert get_settings().population_basis == "register"
-        release(MONTH)
+        release(MONTH, is_disturbed=True)
         numerator, register, denominator_id, vintage = rate("doctors_per_10k")
         assert (denominator_id, vintage) == ("register_population", "register 2025")
         assert numerator == doctors
@@ -117,7 +117,7 @@ def test_the_registered_population_changes_the_rates_per_10_000(
         monkeypatch.undo()
         get_settings.cache_clear()
     # And back again, figure for figure.
-    release(MONTH)
+    release(MONTH, is_disturbed=True)
     assert rate("doctors_per_10k")[:3] == (doctors, office, "commune_population")
 
 
