@@ -20,7 +20,7 @@ from loaders import audit
 from loaders.audit.coverage import NOT_COVERED, QUARANTINE, VOUCHED_TABLES
 from loaders.postgres.database import Role, connect
 
-LEDGERS = ("publication.kpi_value", "publication.kpi_verdict")
+LEDGERS = ("publication.kpi_value", "publication.kpi_verdict", "publication.mart_row")
 LETTERS = string.ascii_letters + string.digits
 EMPTY_IS = {"jsonb": "{}", "boolean": "true", "text[]": "{x}", "bigint": "7", "integer": "7"}
 
