@@ -56,6 +56,9 @@ class ApproveRelease(ApprovalOperator):
                 ),
             },
             response_timeout=SOONEST,
+            # An answer that is refused must not be asked for again in the same breath: Airflow was
+            # seen to retry a task that had failed for good after it was parked.
+            retries=0,
             **arguments,
         )
         self.gated = gated
