@@ -86,11 +86,6 @@ class Table:
         return self.wanted is None or header in self.wanted
 
 
-def clean(frame: pl.DataFrame) -> pl.DataFrame:
-    """The text columns without outer spaces, empty cells as null."""
-    return pl.DataFrame([trimmed(column) for column in frame])
-
-
 def trimmed(column: pl.Series) -> pl.Series:
     """Outer spaces off, the empty cell is null; other types than text are left alone."""
     if column.dtype != pl.String:

@@ -31,10 +31,9 @@ from loaders.readers.base import (
     trimmed,
 )
 from loaders.readers.encodings import codec_name, from_font, nfc
-from loaders.readers.rows import by_column
+from loaders.readers.rows import BATCH_ROWS, by_column
 from loaders.readers.workbook_file import Workbook, open_workbook
 
-BATCH_ROWS = 50_000
 SERIAL_HEADER = "STT"
 CELL = re.compile(r"^([A-Z]+)(\d+)$")
 #: A cell of the row that numbers the columns, such as (1), (A) or (5)=(3)+(4).

@@ -15,7 +15,8 @@ import pytest
 from loaders.postgres.database import Role, connect
 from loaders.stages.land import land
 from tests.conftest import Warehouse
-from tests.failing_rows import CASES, DATASET, SOUND, SOURCE, prepare, write_cards
+from tests.failing_rows import CASES, SOUND, write_cards
+from tests.integration.members import DATASET, SOURCE, prepare
 from tests.unit.memory import ROOT
 
 FAILING = int(os.environ.get("NQ42_BENCH_FAILING_ROWS", "200000"))

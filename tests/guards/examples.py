@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from psycopg import sql
+
 #: In a change: how often the row stands; ``{n}`` in its texts is then 1, 2, 3 …
 TIMES = "times"
 
@@ -22,3 +24,16 @@ def expand(row: dict[str, Any], changes: list[dict[str, Any]]) -> list[dict[str,
 
 def _numbered(value: Any, number: int) -> Any:
     return value.replace("{n}", str(number)) if isinstance(value, str) else value
+
+
+def insert(connection: Any, table: sql.Identifier, rows: list[dict[str, Any]]) -> None:
+    """Each row by its own columns."""
+    for row in rows:
+        connection.execute(
+            sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+                table,
+                sql.SQL(", ").join(map(sql.Identifier, row)),
+                sql.SQL(", ").join(sql.Placeholder() * len(row)),
+            ),
+            list(row.values()),
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import random
@@ -25,6 +24,7 @@ from loaders.audit.trail import DatabaseTrail
 from loaders.cli.audit import audit_app
 from loaders.postgres.database import Role, connect
 from loaders.settings import PROJECT_ROOT, get_settings
+from tests.archives import described, members_of
 
 BATCH = {"source": "health", "dataset": "staff", "period": "2025-06"}
 Members = dict[str, bytes]
@@ -42,11 +42,6 @@ def archive(warehouse: object, tmp_path_factory: pytest.TempPathFactory) -> Path
     with connect(Role.AUDITOR) as connection:
         export(DatabaseTrail(connection), path)
     return path
-
-
-def members_of(path: Path) -> Members:
-    with zipfile.ZipFile(path) as file:
-        return {name: file.read(name) for name in file.namelist()}
 
 
 def packed(members: Members, path: Path, *extra: tuple[zipfile.ZipInfo, bytes]) -> Path:
@@ -223,18 +218,6 @@ def test_no_damage_stops_a_verification_or_stays_hidden(archive: Path, tmp_path:
         assert whats or same_lines(members[name], bytes(content)), (name, content)
 
 
-def described(members: Members) -> dict[str, dict[str, object]]:
-    return {
-        name: {
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "bytes": len(content),
-            "lines": content.count(b"\n"),
-        }
-        for name, content in members.items()
-        if name != INDEX
-    }
-
-
 def same_lines(before: bytes, after: bytes) -> bool:
     """White space between the parts of a row, which says nothing."""
     return [json.loads(line) for line in before.splitlines()] == [
@@ -280,6 +263,7 @@ MEASURED = """
 import sys
 from loaders.audit import Verification
 from loaders.audit.archive import ExportTrail
+from tests.archives import described, members_of
 from tests.peak import peak_mb
 with ExportTrail(sys.argv[1]) as trail:
     verification = Verification(trail)

@@ -33,9 +33,9 @@ def _empty_history(warehouse: Warehouse) -> None:
             connection.execute(f"alter table audit.{table} enable always trigger append_only")
 
 
-def months(count: int, last: tuple[int, int] = (2025, 6)) -> list[str]:
-    """The months before ``last``, oldest first."""
-    number = last[0] * 12 + last[1] - 1
+def months(count: int) -> list[str]:
+    """The months before 2025-06, oldest first."""
+    number = 2025 * 12 + 5
     return [f"{n // 12}-{n % 12 + 1:02d}" for n in range(number - count, number)]
 
 

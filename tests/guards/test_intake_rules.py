@@ -22,7 +22,7 @@ from loaders.postgres.database import Role, connect, url
 from loaders.quality import Rule, RuleOutcome, get_suite, run_suite, suite_files
 from loaders.stages.gate import ensure_raw_tables
 from tests.conftest import Warehouse
-from tests.guards.examples import expand
+from tests.guards.examples import expand, insert
 
 RULES_DIR = Path(__file__).parent / "rules"
 #: A dataset's own period by how often it comes, and the one before it.
@@ -188,22 +188,18 @@ def _insert(
     rows: list[dict[str, Any]],
     period: str,
 ) -> None:
-    for number, row in enumerate(rows, start=1):
-        record = {name: _value(dataset, name, value) for name, value in row.items()} | {
+    records = [
+        {name: _value(dataset, name, value) for name, value in row.items()}
+        | {
             "_period": period,
             "_batch_id": "b",
             "_row_number": number,
             "_sheet": "",
             "_data_label": "sample",
         }
-        connection.execute(
-            sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
-                table,
-                sql.SQL(", ").join(map(sql.Identifier, record)),
-                sql.SQL(", ").join(sql.Placeholder() * len(record)),
-            ),
-            list(record.values()),
-        )
+        for number, row in enumerate(rows, start=1)
+    ]
+    insert(connection, table, records)
 
 
 def _value(dataset: Dataset, column: str, value: Any) -> Any:

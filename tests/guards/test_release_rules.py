@@ -17,7 +17,7 @@ from loaders.postgres.database import Role, connect, url
 from loaders.quality import Rule, RuleOutcome, Suite, get_suite, run_suite, suite_files
 from loaders.settings import PROJECT_ROOT
 from tests.conftest import Warehouse
-from tests.guards.examples import expand
+from tests.guards.examples import expand, insert
 
 PERIOD = "2025-07"
 RULES_DIR = Path(__file__).parent / "rules_release"
@@ -67,20 +67,8 @@ def ledgers(warehouse: Warehouse) -> Iterator[None]:
         )
         for example in EXAMPLES.values():
             for ledger, rows in example.published.items():
-                _insert(connection, sql.Identifier("publication", ledger), rows)
+                insert(connection, sql.Identifier("publication", ledger), rows)
     yield
-
-
-def _insert(connection: Any, table: sql.Identifier, rows: list[dict[str, Any]]) -> None:
-    for row in rows:
-        connection.execute(
-            sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
-                table,
-                sql.SQL(", ").join(map(sql.Identifier, row)),
-                sql.SQL(", ").join(sql.Placeholder() * len(row)),
-            ),
-            list(row.values()),
-        )
 
 
 def judge(mart: str, rows: list[dict[str, Any]], suite: Suite) -> dict[str, RuleOutcome]:
@@ -96,7 +84,7 @@ def judge(mart: str, rows: list[dict[str, Any]], suite: Suite) -> dict[str, Rule
             )
             connection.execute(sql.SQL("CREATE TABLE {} ({})").format(table, listing))
             around = expand({}, example.around.get(name, []))
-            _insert(connection, table, rows if name == mart else around)
+            insert(connection, table, rows if name == mart else around)
     variables = {"period": PERIOD, "period_end": end_of(PERIOD).isoformat()}
     outcomes = run_suite(url(Role.PUBLISHER), "candidate", mart, suite, variables)
     return {outcome.rule.meta.id: outcome for outcome in outcomes}

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,21 +21,7 @@ from loaders.stages.land import land, purge_expired
 from loaders.stages.load import load
 from loaders.stages.records import GateResult
 from tests.conftest import Warehouse
-from tests.integration.members import DATASET, HEADER, SOURCE, correct, deliver, prepare, row
-
-
-@pytest.fixture(scope="module")
-def ready(warehouse: Warehouse) -> Warehouse:
-    prepare()
-    return warehouse
-
-
-@pytest.fixture
-def clean(ready: Warehouse) -> Iterator[Warehouse]:
-    """The ledgers are append-only: each test takes months of its own instead of emptying them."""
-    yield ready
-    for path in ready.inbox.rglob("*.csv*"):
-        path.unlink()
+from tests.integration.members import DATASET, HEADER, SOURCE, correct, deliver, row
 
 
 def snapshot(period: str) -> tuple[list[Any], list[Any]]:

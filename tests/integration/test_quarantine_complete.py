@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,15 +14,10 @@ from loaders.stages.land import land
 from loaders.stages.load import load
 from loaders.stages.refused import refused_rows
 from tests.conftest import Warehouse
-from tests.failing_rows import CASES, DATASET, SOURCE, prepare, write_cards
+from tests.failing_rows import CASES, write_cards
+from tests.integration.members import DATASET, SOURCE
 
 FAILING = 30_000
-
-
-@pytest.fixture(scope="module")
-def ready(warehouse: Warehouse) -> Iterator[Warehouse]:
-    prepare()
-    yield warehouse
 
 
 @pytest.mark.parametrize(("rule", "period"), [*zip(CASES, ("2025-06", "2025-07"), strict=True)])

@@ -27,13 +27,13 @@ EMPTY_IS = {"jsonb": "{}", "boolean": "true", "text[]": "{x}", "bigint": "7", "i
 
 @dataclass(frozen=True)
 class Tampering:
-    """What was changed, and how a finding about it begins; a moved key may give either name."""
+    """What was changed, and how a finding about it begins."""
 
     what: str
-    names: tuple[str, ...]
+    name: str
 
     def is_named_by(self, findings: list[str]) -> bool:
-        return any(finding.startswith(self.names) for finding in findings)
+        return any(finding.startswith(self.name) for finding in findings)
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ class Tamperer:
                 if pool.table == "audit.event":
                     events |= {row["seq"] - 1, row["seq"], row["seq"] + 1}
                 self.hit.add(f"{pool.table}.{column}")
-                yield pool, Tampering(what, (name,))
+                yield pool, Tampering(what, name)
 
     def _touches(self, pool: Pool, row: dict[str, Any], events: set[int]) -> bool:
         """Does the row stand next to an event that is tampered with, or beside its own?"""

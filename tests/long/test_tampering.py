@@ -26,9 +26,9 @@ from loaders.sample import generate
 from loaders.settings import get_settings
 from loaders.stages.intake import import_source
 from loaders.stages.setup import prepare_warehouse
+from tests.archives import members_of, rewritten
 from tests.conftest import Warehouse
 from tests.end_to_end.conftest import SCALE, release
-from tests.long.archives import members_of, rewritten
 from tests.long.tampering import (
     LEDGERS,
     Pool,
@@ -108,7 +108,7 @@ def test_every_changed_cell_and_file_is_named(published: Published) -> None:
                 findings = verified(connection)
             connection.rollback()
         name = f"landing {path.relative_to(get_settings().landing).as_posix()} was changed"
-        done.append((Pool("landing", 1, lambda _: ""), Tampering(str(path), (name,))))
+        done.append((Pool("landing", 1, lambda _: ""), Tampering(str(path), name)))
         for pool, tampering in done:
             made[pool.table] += 1
             if not tampering.is_named_by(findings):
@@ -171,9 +171,9 @@ def test_a_deleted_row_and_an_inserted_one_are_named(published: Published, table
         connection.execute(delete, (place,))
         deleted = verified(connection)
         connection.rollback()
-    assert Tampering("insert", (pool.name(row | FORGED[table]),)).is_named_by(inserted), inserted
+    assert Tampering("insert", pool.name(row | FORGED[table])).is_named_by(inserted), inserted
     gone = f"event {row['seq']} is missing" if table == "audit.event" else pool.name(row)
-    assert Tampering("delete", (gone,)).is_named_by(deleted), deleted
+    assert Tampering("delete", gone).is_named_by(deleted), deleted
 
 
 @pytest.mark.parametrize("table", SWAPPED)

@@ -28,8 +28,8 @@ from tests.bench.defects.model import (
     unchanged,
 )
 
-REQUIRED, TYPE, PATTERN = ("contract.required",), ("contract.type",), ("contract.pattern",)
-ENUM, RANGE, PERIOD = ("contract.enum",), ("contract.range",), ("contract.period",)
+TYPE, PATTERN = ("contract.type",), ("contract.pattern",)
+RANGE, PERIOD = ("contract.range",), ("contract.period",)
 
 
 def _again(dataset: str, suite: str, name: str, change: Change = unchanged) -> DefectKind:

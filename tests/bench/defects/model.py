@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,11 +59,11 @@ def put(**cells: str | None) -> Change:
     return change
 
 
-def raised(column: str, above: str, by: int = 1) -> Change:
-    """A count that is larger than that of another column by so many."""
+def raised(column: str, above: str) -> Change:
+    """A count that is larger than that of another column by one."""
 
     def change(row: Row, _: Context) -> None:
-        row[column] = str(int(row[above] or 0) + by)
+        row[column] = str(int(row[above] or 0) + 1)
 
     return change
 
@@ -107,7 +106,7 @@ def month_before(column: str, months: int) -> Change:
     return change
 
 
-def aged(months: int, column: str = "birth_month") -> Change:
+def aged(months: int) -> Change:
     """So many months old in the month of the file; the citizen number, if any, says the same."""
 
     def change(row: Row, context: Context) -> None:
@@ -116,7 +115,7 @@ def aged(months: int, column: str = "birth_month") -> Change:
         if number:
             digit = (year - 1900) // 100 * 2 + int(number[3]) % 2
             row["person_key"] = f"{number[:3]}{digit}{year % 100:02d}{number[6:]}"
-        row[column] = written_date(context, column, year, month, 15)
+        row["birth_month"] = written_date(context, "birth_month", year, month, 15)
 
     return change
 
@@ -126,7 +125,7 @@ def american(column: str) -> Change:
 
     def change(row: Row, context: Context) -> None:
         day = last_day(context)
-        row[column] = f"{day.month:02d}/{calendar.monthrange(day.year, day.month)[1]}/{day.year}"
+        row[column] = f"{day.month:02d}/{day.day}/{day.year}"
 
     return change
 

@@ -1,4 +1,4 @@
-"""The warehouse of the members' months, and suites that a test may change."""
+"""Suites that a test may change."""
 
 from __future__ import annotations
 
@@ -11,23 +11,7 @@ import pytest
 
 from loaders import quality
 from loaders.quality import EXPECTATIONS_DIR, get_suite
-from tests.conftest import Warehouse
 from tests.integration.judging.month import SUITE, UNIT_RULE, Change
-from tests.integration.members import prepare
-
-
-@pytest.fixture(scope="module")
-def ready(warehouse: Warehouse) -> Warehouse:
-    prepare()
-    return warehouse
-
-
-@pytest.fixture
-def clean(ready: Warehouse) -> Iterator[Warehouse]:
-    """Each test takes months of its own: the ledgers are append-only."""
-    yield ready
-    for path in ready.inbox.rglob("*.csv*"):
-        path.unlink()
 
 
 @pytest.fixture
