@@ -30,7 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.pool import StaticPool
 
 from loaders.history import History
-from loaders.validations import keep_validation
+from loaders.validations import keep_validation, raised_by
 
 EXPECTATIONS_DIR = Path(__file__).resolve().parents[1] / "expectations"
 DIMENSIONS = Literal[
@@ -129,7 +129,6 @@ class RuleOutcome:
     rows_scanned: int
     rows_failing: int
     observed: str
-    expected: str
     result: Literal["pass", "fail", "error"]
     failing_rows_sql: str | None = None
 
@@ -305,15 +304,11 @@ def _substitute(value: Any, variables: Mapping[str, str]) -> Any:
 def _outcome(
     rule: Rule, result: Any, rows: int, target: str, variables: Mapping[str, str]
 ) -> RuleOutcome:
-    expected = rule.expected
     if result is None:
-        return RuleOutcome(rule, rows, 0, "the rule did not run", expected, "error")
-    exception = result.exception_info or {}
-    # Column rules nest the exception under a metric id.
-    nested = exception if "raised_exception" in exception else next(iter(exception.values()), {})
-    if nested.get("raised_exception"):
-        message = _without_value(str(nested.get("exception_message")))
-        return RuleOutcome(rule, rows, 0, message[:500], expected, "error")
+        return RuleOutcome(rule, rows, 0, "the rule did not run", "error")
+    if exception := raised_by(result):
+        message = _without_value(str(exception.get("exception_message")))
+        return RuleOutcome(rule, rows, 0, message[:500], "error")
     found = dict(result.result)
     query: str | None = None
     if rule.is_query:
@@ -337,7 +332,6 @@ def _outcome(
         rows,
         failing,
         observed,
-        expected,
         "pass" if passed else "fail",
         query if failing else None,
     )

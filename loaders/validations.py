@@ -62,6 +62,13 @@ def keep_validation(
         get_logger().warning("result for Data Docs was not kept", path=str(path), error=str(error))
 
 
+def raised_by(result: Any) -> Mapping[str, Any] | None:
+    """The exception behind a result; that of a column rule is nested under the id of a metric."""
+    exception = result.exception_info or {}
+    nested = [exception, *(of for of in exception.values() if isinstance(of, Mapping))]
+    return next((of for of in nested if of.get("raised_exception")), None)
+
+
 def _counts(result: Any, texts: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     """A result with its counts; of an error only that there was one, as messages quote values.
 
@@ -70,9 +77,7 @@ def _counts(result: Any, texts: Mapping[str, tuple[str, str]]) -> dict[str, Any]
     config, found = result.expectation_config, result.result or {}
     figures = {name: _number(found.get(name)) for name in (*COUNTS, "observed_value")}
     rule_id = config.meta["id"]
-    exception = result.exception_info or {}
-    nested = [exception, *(of for of in exception.values() if isinstance(of, Mapping))]
-    raised = any(of.get("raised_exception") for of in nested)
+    raised = raised_by(result) is not None
     return {
         "success": bool(result.success),
         "expectation_config": {

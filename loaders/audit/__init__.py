@@ -1,10 +1,8 @@
 """The audit trail: a hash chain of events, and the rows that each event vouches for."""
 
 from loaders.audit.chain import (
-    GENESIS,
     PUBLISH_LOCK_KEY,
     append,
-    dumps,
     event_hash,
     head,
     lock,
@@ -38,7 +36,6 @@ __all__ = [
     "GATE_HELD",
     "GATE_PASSED",
     "GATE_WAITING",
-    "GENESIS",
     "PUBLISH_LOCK_KEY",
     "PURGE_EVENT",
     "READMISSION_EVENT",
@@ -51,7 +48,6 @@ __all__ = [
     "Finding",
     "Verification",
     "append",
-    "dumps",
     "event_hash",
     "head",
     "insert_receipt",

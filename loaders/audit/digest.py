@@ -1,8 +1,9 @@
-"""The hash of a set of rows, which an event keeps for them."""
+"""The text of rows and tables that their hashes are made of, the same wherever it is recomputed."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import psycopg
@@ -33,3 +34,27 @@ def rows_digest(connection: psycopg.Connection, query: sql.Composable) -> Digest
         for rows, (text,) in enumerate(cursor, start=1):
             digest.update((text if rows == 1 else "\n" + text).encode())
     return Digest(rows, digest.hexdigest())
+
+
+def csv_blocks(cursor: psycopg.Cursor, rows: sql.Composable) -> Iterator[bytes]:
+    """The CSV of a query with header, rows in the order of their text; streamed.
+
+    After the last block `cursor.rowcount` is the number of rows.
+
+    The same bytes as `copy (select t.* from (<rows>) as t order by t::text collate "C") to stdout
+    (format csv, header)` with time zone UTC: anybody can recompute it.
+    """
+    fix_text_form(cursor.connection)
+    statement = sql.SQL(
+        'copy (select t.* from ({}) as t order by t::text collate "C") '
+        "to stdout (format csv, header)"
+    ).format(rows)
+    with cursor.copy(statement) as copy:
+        for block in copy:
+            yield bytes(block)
+
+
+def fix_text_form(connection: psycopg.Connection) -> None:
+    """Times and dates read the same on every server, until the transaction ends."""
+    connection.execute("set local timezone to 'UTC'")
+    connection.execute("set local datestyle to 'ISO'")

@@ -61,9 +61,12 @@ class Scratch:
         return earlier[0] if earlier else None
 
     def vouched(self, table: str, key: str) -> tuple[int, bool, str] | None:
-        """Seq of the event that repeats this row, whether it is broken, and its text."""
+        """Note that the row is there; seq of the event that repeats it, if broken, and its text."""
         row = self._one(
-            'select seq, is_broken, event from vouched where "table" = ? and key = ?', table, key
+            'update vouched set is_seen = 1 where "table" = ? and key = ?'
+            " returning seq, is_broken, event",
+            table,
+            key,
         )
         return (row[0], bool(row[1]), row[2]) if row else None
 
@@ -79,12 +82,6 @@ class Scratch:
             self._database.execute(
                 'select seq, event, "row" from vouched where "table" = ? order by seq', (table,)
             )
-        )
-
-    def see_row(self, table: str, key: str) -> None:
-        """Note that the row is there."""
-        self._database.execute(
-            'update vouched set is_seen = 1 where "table" = ? and key = ?', (table, key)
         )
 
     def unseen_rows(self, table: str) -> Iterator[tuple[int, str]]:

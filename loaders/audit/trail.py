@@ -6,8 +6,9 @@ marts are CSV with header, the bytes whose hash stands in the manifest of their 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any, Protocol
 
 import psycopg
 from psycopg import IsolationLevel, sql
@@ -24,6 +25,7 @@ from loaders.audit.coverage import (
     TABLES,
     VOUCHED_TABLES,
 )
+from loaders.audit.digest import csv_blocks, fix_text_form
 from loaders.audit.records import RELEASE_EVENT
 
 
@@ -81,8 +83,7 @@ class DatabaseTrail:
             LookupError: there is no such release.
         """
         self.connection = connection
-        connection.execute("set local timezone to 'UTC'")
-        connection.execute("set local datestyle to 'ISO'")
+        fix_text_form(connection)
         connection.execute("set local extra_float_digits to 1")
         self.until, self.stated_head = until, None
         self.last_seq, self.last_release = self._limit(until) if until else (None, None)
@@ -160,13 +161,8 @@ class DatabaseTrail:
             rows = sql.SQL("select {} from {} where release_seq = {}").format(
                 self._columns_then(table, release_seq), _identifier(table), sql.Literal(release_seq)
             )
-        statement = sql.SQL(
-            'copy (select t.* from ({}) as t order by t::text collate "C")'
-            " to stdout (format csv, header)"
-        ).format(rows)
-        with self.connection.cursor() as cursor, cursor.copy(statement) as copy:
-            for block in copy:
-                yield bytes(block)
+        with self.connection.cursor() as cursor:
+            yield from csv_blocks(cursor, rows)
 
     def head(self) -> str:
         """The hash of the last event."""
@@ -179,15 +175,9 @@ class DatabaseTrail:
 
     def _columns_then(self, table: str, release_seq: int) -> sql.Composable:
         """The columns that a ledger had when the release was published, as its manifest lists."""
-        row = self.connection.execute(
-            "select payload #> %s from audit.event"
-            " where kind = %s and payload #>> '{row,release_seq}' = %s",
-            (
-                ["row", "manifest", "ledger", table.partition(".")[2], "columns"],
-                RELEASE_EVENT,
-                str(release_seq),
-            ),
-        ).fetchone()
+        ledgers: Any = self._ledgers_then.get(str(release_seq))
+        part = ledgers.get(table.partition(".")[2]) if isinstance(ledgers, Mapping) else None
+        listed = part.get("columns") if isinstance(part, Mapping) else None
         present = [
             name
             for (name,) in self.connection.execute(
@@ -196,16 +186,29 @@ class DatabaseTrail:
                 (table,),
             ).fetchall()
         ]
-        if row is None or row[0] is None:
+        if listed is None:
             names = [name for name in present if name not in ADDED_LATER]
         else:
             try:
-                names = [str(name) for name, _ in row[0]]
+                names = [str(name) for name, _ in listed]
             except (TypeError, ValueError) as error:
                 raise LookupError(f"the manifest lists no columns of {table}: {error}") from error
         if not set(names) <= set(present):
             raise LookupError(f"{table} lacks columns that it had: {', '.join(names)}")
         return sql.SQL(", ").join(map(sql.Identifier, names))
+
+    @cached_property
+    def _ledgers_then(self) -> dict[str, Any]:
+        """What each manifest says of its ledgers, by number of the release; the first event wins.
+
+        Read once: a manifest with its lineage is large, and every part of every ledger asks.
+        """
+        rows = self.connection.execute(
+            "select payload #>> '{row,release_seq}', payload #> '{row,manifest,ledger}'"
+            " from audit.event where kind = %s order by seq desc",
+            (RELEASE_EVENT,),
+        ).fetchall()
+        return dict(rows)
 
     def _limit(self, release_id: str) -> tuple[int, int]:
         row = self.connection.execute(

@@ -157,9 +157,7 @@ def _show_file(file: File) -> None:
 def _write_rows(found: Trace, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow(
-            ["part", "source", "dataset", "period", "file_name", "sha256", "row_number"]
-        )
+        writer.writerow(COLUMNS)
         for file in found.files:
             head = (file.source, file.dataset, file.period, file.file_name, file.sha256)
             for part, numbers in file.rows.items():

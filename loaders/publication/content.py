@@ -1,13 +1,14 @@
-"""The bytes of a table: its columns, its CSV in a fixed order, and their hash."""
+"""What a table holds: its columns, and the hash of its CSV."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 from psycopg import sql
+
+from loaders.audit.digest import csv_blocks
 
 Columns = dict[str, str]
 """Column name → PostgreSQL type, in the order of the table."""
@@ -37,30 +38,6 @@ def columns_of(connection: psycopg.Connection, schema: str, table: str) -> Colum
         (f"{schema}.{table}",),
     ).fetchall()
     return dict(rows)
-
-
-def csv_blocks(cursor: psycopg.Cursor, rows: sql.Composable) -> Iterator[bytes]:
-    """The CSV of a query with header, rows in the order of their text; streamed.
-
-    After the last block `cursor.rowcount` is the number of rows.
-
-    The same bytes as `copy (select t.* from (<rows>) as t order by t::text collate "C") to stdout
-    (format csv, header)` with time zone UTC: anybody can recompute it.
-    """
-    fix_text_form(cursor.connection)
-    statement = sql.SQL(
-        'copy (select t.* from ({}) as t order by t::text collate "C") '
-        "to stdout (format csv, header)"
-    ).format(rows)
-    with cursor.copy(statement) as copy:
-        for block in copy:
-            yield bytes(block)
-
-
-def fix_text_form(connection: psycopg.Connection) -> None:
-    """Times and dates read the same on every server, until the transaction ends."""
-    connection.execute("set local timezone to 'UTC'")
-    connection.execute("set local datestyle to 'ISO'")
 
 
 def content(

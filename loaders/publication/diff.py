@@ -56,7 +56,7 @@ class Difference:
         values = value_differences(
             columns, self._rows(earlier, VALUES), self._rows(later, VALUES), reasons
         )
-        totals = sql.SQL("select * from ({}) as v where breakdown = 'total'").format(values)
+        totals = sql.SQL("select * from figure_differences where breakdown = 'total'")
         verdicts = verdict_differences(
             self._columns(VERDICTS),
             self._rows(earlier, VERDICTS),
@@ -96,7 +96,9 @@ class Difference:
 # verdict with another score is no other verdict.
 _QUERY = sql.SQL(
     """
-    with value_lines as (
+    with figure_differences as materialized ({values}),
+
+    value_lines as (
         select
             'figure' as what, kpi_id, data_label, series, period, boundary, unit_level, unit_code,
             breakdown, breakdown_value, change, array_to_string(causes, ',') as causes,
@@ -109,7 +111,7 @@ _QUERY = sql.SQL(
             null::text as {straight_line_verdict_was}, null::text as {straight_line_verdict_now},
             null::numeric as {target_value_was}, null::numeric as {target_value_now},
             evidence
-        from ({values}) as differences
+        from figure_differences
         where
             is_figure_changed
             or is_hidden_or_shown

@@ -14,9 +14,10 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from loaders.audit.digest import csv_blocks
 from loaders.periods import TIMEZONE
 from loaders.publication.compare import LEDGERS, Ledger, listing
-from loaders.publication.content import Columns, csv_blocks
+from loaders.publication.content import Columns
 
 # The types of the marts' columns, as PostgreSQL prints them: they are written into SQL.
 TYPE = re.compile(r'[A-Za-z0-9_ (),."\[\]]+')

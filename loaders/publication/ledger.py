@@ -5,6 +5,7 @@ from __future__ import annotations
 import psycopg
 from psycopg import sql
 
+from loaders.audit.digest import fix_text_form
 from loaders.publication.compare import (
     VALUES,
     VERDICTS,
@@ -13,7 +14,7 @@ from loaders.publication.compare import (
     value_differences,
     verdict_differences,
 )
-from loaders.publication.content import Columns, PublishError, columns_of, fix_text_form
+from loaders.publication.content import Columns, PublishError, columns_of
 from loaders.publication.history import rows_at
 from loaders.publication.reasons import Reasons
 

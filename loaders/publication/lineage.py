@@ -23,7 +23,7 @@ from typing import Any
 
 PACKAGE = "nq42"
 #: Where figures and verdicts come out.
-FIGURES, VERDICTS, TARGETS = "fct_kpi_value", "fct_kpi_verdict", "dim_target"
+FIGURES, VERDICTS = "fct_kpi_value", "fct_kpi_verdict"
 #: The folder of the models that make one KPI each, and the macro that loops over all their inputs.
 KPI_FOLDER, EVERY_INPUT = "kpi", "kpi_inputs"
 #: The register of the computed KPIs: what of it concerns a KPI stands in its model's meta, so that
@@ -70,10 +70,10 @@ class _Project:
 
     def lineage(self) -> Lineage:
         kpis: dict[str, dict[str, Any]] = {}
-        for node in self._kpi_models:
+        for node in self._kpi_models.values():
             computed = node["config"]["meta"]
             if "kpi_id" in computed:
-                kpis.setdefault(computed["kpi_id"], {})["computed"] = self._computed(computed)
+                kpis.setdefault(computed["kpi_id"], {})["computed"] = self._computed(node)
                 continue
             for kpi_id in sorted(self._kpis_of_seeds(node)):
                 inputs, parts = self._walk(FIGURES, kpi_id, node["unique_id"])
@@ -103,21 +103,17 @@ class _Project:
         return sorted(set.intersection(*found)) if found else []
 
     @cached_property
-    def _kpi_models(self) -> list[Any]:
-        return [
-            node
+    def _kpi_models(self) -> dict[str, Any]:
+        return {
+            node["unique_id"]: node
             for node in self.nodes.values()
             if node["resource_type"] == "model" and node["fqn"][1] == KPI_FOLDER
-        ]
+        }
 
-    def _computed(self, meta: Mapping[str, Any]) -> dict[str, Any]:
+    def _computed(self, node: Mapping[str, Any]) -> dict[str, Any]:
+        meta = node["config"]["meta"]
         kpi_id, kpi = meta["kpi_id"], meta["kpi"]
-        model = next(
-            node["unique_id"]
-            for node in self._kpi_models
-            if node["config"]["meta"].get("kpi_id") == kpi_id
-        )
-        inputs, parts = self._walk(FIGURES, kpi_id, model, kpi["inputs"])
+        inputs, parts = self._walk(FIGURES, kpi_id, node["unique_id"], kpi["inputs"])
         parts.add(self._part(f"register, {kpi_id}", json.dumps(meta, sort_keys=True)))
         return {
             "inputs": sorted({*inputs, *kpi["inputs"]}),
@@ -152,9 +148,9 @@ class _Project:
                 if source["schema"] == "raw":
                     datasets.add(source["identifier"])
                 continue
-            node = self.nodes[unique_id]
-            if node in self._kpi_models and unique_id != model:
+            if unique_id in self._kpi_models and unique_id != model:
                 continue
+            node = self.nodes[unique_id]
             parts.update(self._parts_of(node, kpi_id))
             waiting.extend(self._parents(node, inputs))
         return sorted(datasets), parts

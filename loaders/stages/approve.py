@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import psycopg
+from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from loaders import audit
@@ -24,7 +25,7 @@ from loaders.stages.decisions import (
     Finding,
     Question,
     Verdict,
-    approvals_of_batches,
+    approvals_of_acceptances,
     describe,
     newest_decision,
     uncovered,
@@ -172,7 +173,7 @@ def admit(
             f"candidate {candidate_id} is not what the release gate judged: its tables were changed"
             f" since. Run `nq42 gate {candidate_id}`"
         )
-    approvals = approvals_of_batches(connection, [b["batch_id"] for b in manifest["batches"]])
+    approvals = approvals_of_acceptances(connection, [b["result_id"] for b in manifest["batches"]])
     if event["kind"] == audit.GATE_WAITING:
         approvals.append(_approval(connection, candidate_id, event))
     return [row | {"at": row["at"].isoformat()} for row in approvals]
@@ -294,12 +295,12 @@ def _batch(connection: psycopg.Connection, batch_id: str) -> Question:
 
 def _gate_event(connection: psycopg.Connection, candidate_id: str) -> dict[str, Any] | None:
     """The latest judgement on the candidate: kind, at, payload."""
-    row = connection.execute(
-        "select kind, at, payload from audit.event"
-        " where kind = any(%s) and payload ->> 'candidate_id' = %s order by seq desc limit 1",
-        ([audit.GATE_PASSED, audit.GATE_WAITING, audit.GATE_HELD], candidate_id),
-    ).fetchone()
-    return dict(zip(("kind", "at", "payload"), row, strict=True)) if row else None
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            "select kind, at, payload from audit.event"
+            " where kind = any(%s) and payload ->> 'candidate_id' = %s order by seq desc limit 1",
+            ([audit.GATE_PASSED, audit.GATE_WAITING, audit.GATE_HELD], candidate_id),
+        ).fetchone()
 
 
 def _asked(candidate_id: str, event: Mapping[str, Any]) -> Question:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 import psycopg
+from psycopg.rows import dict_row
 
 from loaders import audit
 from loaders.quality import RuleOutcome
@@ -70,38 +71,37 @@ def newest_decision(connection: psycopg.Connection, question: Question) -> dict[
     hand lets nothing through.
     """
     connection.execute("set local timezone to 'UTC'")  # the text of times is part of the record
-    cursor = connection.execute(
-        f"select {_COLUMNS} from audit.approval as a"
-        " where subject_kind = %s and subject_id = %s and content_sha256 = %s and exists ("
-        "select from audit.event as e where e.kind = %s and e.payload -> 'row' = to_jsonb(a))"
-        " order by id desc limit 1",
-        (
-            question.subject_kind,
-            question.subject_id,
-            question.content_sha256,
-            audit.APPROVAL_EVENT,
-        ),
-    )
-    return next(iter(_rows(cursor)), None)
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            f"select {_COLUMNS} from audit.approval as a"
+            " where subject_kind = %s and subject_id = %s and content_sha256 = %s and exists ("
+            "select from audit.event as e where e.kind = %s and e.payload -> 'row' = to_jsonb(a))"
+            " order by id desc limit 1",
+            (
+                question.subject_kind,
+                question.subject_id,
+                question.content_sha256,
+                audit.APPROVAL_EVENT,
+            ),
+        ).fetchone()
 
 
-def approvals_of_batches(
-    connection: psycopg.Connection, batch_ids: Sequence[str]
+def approvals_of_acceptances(
+    connection: psycopg.Connection, result_ids: Sequence[int]
 ) -> list[dict[str, Any]]:
-    """The rows of `audit.approval` by which batches got into raw that the gate would have held."""
-    cursor = connection.execute(
-        f"select {_COLUMNS} from audit.approval where id in ("
-        "select (r.details ->> 'approval')::bigint from audit.batch_accepted as b"
-        " inner join audit.batch_result as r on b.result_id = r.id where b.batch_id = any(%s))"
-        " order by id",
-        (list(batch_ids),),
-    )
-    return _rows(cursor)
+    """The rows of `audit.approval` by which batches got into raw that the gate would have held.
 
-
-def _rows(cursor: psycopg.Cursor) -> list[dict[str, Any]]:
-    names = [column.name for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    Args:
+        result_ids: the acceptances that a release stands on, by id of `audit.batch_result`; what
+            was judged again since is another acceptance.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            f"select {_COLUMNS} from audit.approval where id in ("
+            "select (details ->> 'approval')::bigint from audit.batch_result where id = any(%s))"
+            " order by id",
+            (list(result_ids),),
+        ).fetchall()
 
 
 def uncovered(decision: Mapping[str, Any], question: Question) -> list[Finding]:

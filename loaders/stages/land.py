@@ -337,7 +337,7 @@ def purge_expired(retention_days: int) -> list[str]:
         for batch_id, files in rows:
             there = [store / relative for relative in files if (store / relative).exists()]
             if there:
-                audit.append(connection, "landing.purged", {"batch_id": batch_id})
+                audit.append(connection, audit.PURGE_EVENT, {"batch_id": batch_id})
                 purged.append(batch_id)
             for path in there:
                 path.unlink()

@@ -134,11 +134,10 @@ def _counted(cell: dict[str, Any], release: dict[str, Any]) -> tuple[list[Part],
     """What the figure's parts add up to, and (raw table, period) → part → row numbers."""
     is_delivered = cell["numerator"] is None and cell["denominator"] is None
     model = f"kpi__{DELIVERED if is_delivered else cell['kpi_id']}"
+    models = compiled_models(release["period"], _months(release))
     with connect(Role.TRANSFORMER) as connection:
         connection.execute("set transaction read only")
         units = [cell["unit_code"]] if is_delivered else _members(connection, cell)
-        months = _months(release)
-        models = compiled_models(release["period"], months)
         by_people = is_delivered or cell["breakdown"] not in (TOTAL, *UNIT_BREAKDOWNS)
         query = counted_rows(
             models,

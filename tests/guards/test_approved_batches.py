@@ -14,6 +14,7 @@ from loaders import audit, quality
 from loaders.postgres.database import Role, connect
 from loaders.quality import EXPECTATIONS_DIR, get_suite
 from loaders.stages.approve import ApprovalError, Decision, approve, list_waiting
+from loaders.stages.decisions import approvals_of_acceptances
 from loaders.stages.gate import gate_intake
 from loaders.stages.intake import import_dataset
 from loaders.stages.publish import publish
@@ -126,6 +127,37 @@ def test_too_many_bad_rows_can_be_answered_for(ready: Warehouse) -> None:
     assert row is not None
     named = [(a["subject_id"], a["decided_by"]) for a in row[0]["approvals"]]
     assert named == [(held.subject_id, PERSON)]
+
+
+def test_the_approval_is_that_of_the_acceptance_that_the_release_stands_on(
+    ready: Warehouse,
+) -> None:
+    """A batch that was judged again while a candidate waited is another acceptance."""
+    held = take(ready, "2023-09", good=20, bad=10)
+    decide(held.subject_id)
+    assert gate_intake(held.subject_id).status == "accepted"
+    with connect(Role.LOADER) as connection:
+        audit.record_batch_result(
+            connection,
+            batch_id=held.subject_id,
+            source=SOURCE,
+            dataset=DATASET,
+            period="2023-09",
+            stage="gate",
+            status="accepted",
+        )
+        first, again = (
+            result_id
+            for (result_id,) in connection.execute(
+                "select id from audit.batch_result where batch_id = %s and status = 'accepted'"
+                " order by id",
+                (held.subject_id,),
+            )
+        )
+        (approval,) = approvals_of_acceptances(connection, [first])
+        assert (approval["subject_id"], approval["decided_by"]) == (held.subject_id, PERSON)
+        assert approvals_of_acceptances(connection, [again]) == []
+        connection.rollback()
 
 
 def test_a_dataset_rule_can_be_answered_for_in_its_version(

@@ -128,7 +128,7 @@ def test_a_steady_series_leaves_a_narrow_band(warehouse: Warehouse) -> None:
     assert (outcome.result, outcome.rows_failing) == ("fail", 1)
     # The noise of counting, 4 √1000.5, is wider than the floor of a tenth.
     assert outcome.observed == "found=1200, usual=1001, lower=874, upper=1127, periods=6"
-    assert outcome.expected == ROWS.limit
+    assert outcome.rule.expected == ROWS.limit
 
 
 def test_a_restless_series_leaves_a_wide_band(warehouse: Warehouse) -> None:
@@ -273,7 +273,7 @@ def test_a_key_of_a_person_is_never_shown(warehouse: Warehouse) -> None:
     )  # fmt: skip
     suite = Suite("people", Path("people.json"), (rule,))
     outcome = run_suite(url(Role.LOADER), "stage", "judged", suite, {"period": "2025-06"})[0]
-    assert (outcome.observed, outcome.expected) == ("found=2", "at most 1")
+    assert (outcome.observed, outcome.rule.expected) == ("found=2", "at most 1")
 
 
 @pytest.mark.parametrize("kind", ["row", "dataset"])

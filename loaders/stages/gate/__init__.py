@@ -1,11 +1,10 @@
 """`gate`: Great Expectations at both borders, on a batch (intake) and on a candidate (release)."""
 
 from loaders.stages.gate.intake import ensure_raw_tables, gate_intake
-from loaders.stages.gate.release import candidate_period, gate_release
+from loaders.stages.gate.release import gate_release
 from loaders.stages.gate.results import write_rule_results
 
 __all__ = [
-    "candidate_period",
     "ensure_raw_tables",
     "gate_intake",
     "gate_release",

@@ -76,4 +76,4 @@ def find_approval(
     newest = newest_decision(connection, question)
     if newest is None or verdict(newest, question) != "approved":
         return None
-    return {key: newest[key] for key in ("id", "decided_by", "reason")}
+    return newest

@@ -38,6 +38,7 @@ from loaders.stages.judgements import (
 from loaders.stages.land import lock_month
 from loaders.stages.load import Batch, read_batch
 from loaders.stages.records import GateResult
+from loaders.stages.refused import QUARANTINE_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,7 @@ def _proof(
 ) -> dict[str, Any]:
     """By which rules the batch was judged, and the hashes of what they found and refused."""
     refused = quarantine_digest(connection, batch.batch_id)
-    results = rule_results_digest(connection, batch.batch_id, gate_run)
+    results = rule_results_digest(connection, "batch", batch.batch_id, gate_run)
     if results.rows != len(judgement.outcomes):
         raise AssertionError(f"{results.rows} of {len(judgement.outcomes)} rule results written")
     proof = {
@@ -254,12 +255,11 @@ def _quarantine(connection: psycopg.Connection, batch: Batch, outcome: RuleOutco
     # The failing query is Great Expectations' text: its percent signs are not placeholders, so
     # every value goes in as a literal and the statement runs without parameters.
     statement = sql.SQL(
-        'INSERT INTO quarantine."row" (batch_id, source, dataset, period, file_sha256, sheet,'
-        " row_number, column_name, rule_id, rule_version, severity, dimension, reason_vi,"
-        " reason_en, offending_value, row_data)"
+        'INSERT INTO quarantine."row" ({columns})'
         " SELECT {head}, s._sheet, s._row_number, {rule}, {value}, jsonb_build_object({data})"
         " FROM {stage} s WHERE s._row_number IN (SELECT _row_number FROM ({failing}) f)"
     ).format(
+        columns=sql.SQL(", ").join(map(sql.Identifier, QUARANTINE_COLUMNS)),
         head=sql.SQL(", ").join(map(sql.Literal, batch.head)),
         rule=sql.SQL(", ").join(
             sql.Literal(item)

@@ -35,7 +35,7 @@ def gate_release(candidate_id: str, run_id: str = "manual") -> GateResult:
     """
     with log_context(stage="gate", run_id=run_id):
         with connect(Role.TRANSFORMER) as connection:
-            period = candidate_period(connection, candidate_id)
+            period = _candidate_period(connection, candidate_id)
             # Before the rules: what is changed while they run is then not what was judged.
             judged_sha256 = content_sha256(candidate_content(connection))
         judged = []
@@ -72,7 +72,7 @@ def gate_release(candidate_id: str, run_id: str = "manual") -> GateResult:
                     gate_run,
                     period=period,
                 )
-            results = rule_results_digest(connection, candidate_id, gate_run)
+            results = rule_results_digest(connection, "candidate", candidate_id, gate_run)
             audit.append(
                 connection,
                 STATUS_EVENTS[status],
@@ -98,7 +98,7 @@ def gate_release(candidate_id: str, run_id: str = "manual") -> GateResult:
         )
 
 
-def candidate_period(connection: psycopg.Connection, candidate_id: str) -> str:
+def _candidate_period(connection: psycopg.Connection, candidate_id: str) -> str:
     """The month of the candidate.
 
     Raises:

@@ -60,7 +60,7 @@ def write_rule_results(
                 outcome.rows_scanned,
                 outcome.rows_failing,
                 outcome.observed,
-                outcome.expected,
+                outcome.rule.expected,
                 outcome.result,
                 run_id,
                 gate_run,
@@ -68,14 +68,16 @@ def write_rule_results(
         )
 
 
-def rule_results_digest(connection: psycopg.Connection, subject_id: str, gate_run: UUID) -> Digest:
+def rule_results_digest(
+    connection: psycopg.Connection, subject_kind: str, subject_id: str, gate_run: UUID
+) -> Digest:
     """Hash of the rule results of one run of the gate, in the order in which they were written."""
     return rows_digest(
         connection,
         sql.SQL(
             "select to_jsonb(t)::text from audit.rule_result as t"
-            " where t.subject_id = {} and t.gate_run = {} order by t.id"
-        ).format(sql.Literal(subject_id), sql.Literal(gate_run)),
+            " where t.subject_kind = {} and t.subject_id = {} and t.gate_run = {} order by t.id"
+        ).format(sql.Literal(subject_kind), sql.Literal(subject_id), sql.Literal(gate_run)),
     )
 
 

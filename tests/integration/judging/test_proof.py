@@ -65,7 +65,7 @@ def test_a_changed_row_no_longer_has_the_hash_that_was_recorded(
     with connect(Role.ADMIN) as connection:
         result_id = judgements(period)[0]["id"]
         found = (
-            rule_results_digest(connection, batch_id, details["gate_run"]).sha256,
+            rule_results_digest(connection, "batch", batch_id, details["gate_run"]).sha256,
             quarantine_digest(connection, batch_id, result_id).sha256,
         )
         assert found == (details["rule_results_sha256"], details["quarantine_sha256"])
