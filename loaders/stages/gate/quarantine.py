@@ -85,13 +85,19 @@ def _stage(batch: Batch) -> sql.Identifier:
 
 def _failing(batch: Batch, outcomes: Sequence[RuleOutcome]) -> sql.Composed:
     """SELECT of number of the rule and row number, each pair once."""
-    conditions, queries = [], []
+    conditions: list[sql.SQL] = []
+    cases, queries = [], []
     for number, outcome in enumerate(outcomes):
-        if outcome.failing_where:
-            conditions.append(
-                sql.SQL("CASE WHEN {} THEN {} END").format(
-                    sql.SQL(outcome.failing_where), sql.Literal(number)
+        if outcome.failing_rows is not None:
+            queries.append(
+                sql.SQL("SELECT DISTINCT {}, unnest({}::bigint[])").format(
+                    sql.Literal(number), sql.Literal(list(outcome.failing_rows))
                 )
+            )
+        elif outcome.failing_where:
+            conditions.append(sql.SQL(f"({outcome.failing_where})"))
+            cases.append(
+                sql.SQL("CASE WHEN {} THEN {} END").format(conditions[-1], sql.Literal(number))
             )
         else:
             queries.append(
@@ -103,8 +109,8 @@ def _failing(batch: Batch, outcomes: Sequence[RuleOutcome]) -> sql.Composed:
         queries.append(
             sql.SQL(
                 "SELECT c.rule, c._row_number FROM (SELECT unnest(ARRAY[{}]) AS rule, _row_number"
-                " FROM {}) AS c WHERE c.rule IS NOT NULL"
-            ).format(sql.SQL(", ").join(conditions), _stage(batch))
+                " FROM {} WHERE {}) AS c WHERE c.rule IS NOT NULL"
+            ).format(sql.SQL(", ").join(cases), _stage(batch), sql.SQL(" OR ").join(conditions))
         )
     return sql.SQL("SELECT u.rule, u._row_number FROM ({}) AS u (rule, _row_number)").format(
         sql.SQL(" UNION ALL ").join(queries)
