@@ -42,7 +42,7 @@ ROW_KEY = "_row_number"
 SQL_RULE = "unexpected_rows_expectation"
 #: What one sort or hash table of a rule may take; what is larger goes to disk.
 WORK_MEM = "64MB"
-#: A rule on the share of people (of cards, of visits) looks at so many rows of a long list: all rows
+#: A rule on the share of people (cards, visits) looks at so many rows of a long list: all the rows
 #: of every n-th person, by the key's hash; ``$one_in`` is that n, and 1 for shorter lists. A
 #: share of 1 % is then known to 0.03 points (one standard error).
 SAMPLE_ROWS = 100_000
@@ -196,7 +196,8 @@ def _rule(entry: Mapping[str, Any], meta: RuleMeta, where: str) -> Rule:
             raise SuiteError(f"{where}: {short!r} stands alone in a {SQL_RULE} of kind {kind}")
     if "rows_where" in kwargs:
         condition = kwargs["rows_where"]
-        query = {"unexpected_rows_query": f"SELECT _row_number FROM {{batch}} WHERE {condition}"}
+        where_clause = condition.replace("{", "{{").replace("}", "}}")
+        query = {"unexpected_rows_query": "SELECT _row_number FROM {batch} WHERE " + where_clause}
         return Rule(meta, severity, SQL_RULE, query, condition=condition)
     if "like_before" not in kwargs:
         return Rule(meta, severity, entry["type"], kwargs)
@@ -410,7 +411,7 @@ def _outcome(
         observed = f"{failing} rows"
         if rule.meta.kind == "row":
             text = _substitute(rule.kwargs["unexpected_rows_query"], variables)
-            query = text.replace("{batch}", target)
+            query = text.format(batch=target)  # as Great Expectations does
         elif failing:
             observed = _first_row(found["details"]["unexpected_rows"], failing)
     else:

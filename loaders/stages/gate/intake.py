@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -63,6 +64,7 @@ def gate_intake(batch_id: str, run_id: str = "manual") -> GateResult:
     batch whose rows are in raw is judged again when suite or contract are no longer those that it
     was accepted by. Everything happens in one transaction.
     """
+    started = time.monotonic()
     with connect(Role.LOADER) as connection:
         batch = read_batch(connection, batch_id)
         dataset = batch.dataset
@@ -82,7 +84,7 @@ def gate_intake(batch_id: str, run_id: str = "manual") -> GateResult:
         outcomes = run_suite(url(Role.LOADER), "stage", batch.stage_table, suite, _variables(batch))
         with connect(Role.LOADER) as connection:
             lock_month(connection, dataset, batch.period)
-            result = _decide(connection, batch, suite, outcomes, reasons, run_id)
+            result = _decide(connection, batch, suite, outcomes, reasons, run_id, started)
         get_logger().info(
             "gate", **{k: v for k, v in result.to_dict().items() if k != "subject_id"}
         )
@@ -119,6 +121,7 @@ def _decide(
     outcomes: list[RuleOutcome],
     why_again: list[str],
     run_id: str,
+    started: float,
 ) -> GateResult:
     stage = sql.Identifier("stage", batch.stage_table)
     staged = row_count(connection, stage)
@@ -195,6 +198,7 @@ def _decide(
         reason=reason,
         details=details,
         run_id=run_id,
+        seconds=time.monotonic() - started,
     )
     record_readmissions(connection, readmissions, run_id)
     return result
