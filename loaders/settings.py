@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     airflow_url: HttpUrl | None = None
     openlineage_url: HttpUrl | None = None
     otel_url: HttpUrl | None = None
+    drop_keys: Path | None = None
 
     @field_validator(
         "database_url",
@@ -67,6 +68,7 @@ class Settings(BaseSettings):
         "airflow_url",
         "openlineage_url",
         "otel_url",
+        "drop_keys",
         mode="before",
     )
     @classmethod

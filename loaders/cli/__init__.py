@@ -232,6 +232,21 @@ def airflow(
             raise typer.Exit(1)
 
 
+@app.command()
+def drop(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 2222,
+    check: Annotated[bool, typer.Option("--check", help="Only ask whether it is alive.")] = False,
+) -> None:
+    """Run the SFTP server into which agencies put their deliveries."""
+    from loaders import sftp_drop
+
+    if check:
+        raise typer.Exit(not sftp_drop.is_alive(host, port))
+    with plain_errors():
+        sftp_drop.serve(get_settings(), host, port)
+
+
 @contracts_app.command("check")
 def contracts_check(
     directory: Annotated[Path | None, typer.Argument(help="Folder of contract files.")] = None,

@@ -1,4 +1,4 @@
-"""A month under CeleryExecutor, a real Redis server and two workers: the same as without Airflow."""
+"""A month under CeleryExecutor, a real Redis server and two workers: the same as bare."""
 
 from __future__ import annotations
 
