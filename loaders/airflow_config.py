@@ -45,6 +45,8 @@ def command(*arguments: str) -> list[str]:
 def environment(settings: Settings, url: str, *, listen: str, port: int) -> dict[str, str]:
     """Environment of every Airflow process. What is set here wins over a caller's AIRFLOW_*.
 
+    Makes the keys if there are none: call it inside `locked(<home>/airflow)`.
+
     Args:
         url: where the other parts reach the API server.
         listen: address the API server listens on, at `port`.
@@ -79,7 +81,8 @@ def environment(settings: Settings, url: str, *, listen: str, port: int) -> dict
             "file_task_handler_new_folder_permissions": "0o700",
             "file_task_handler_new_file_permissions": "0o600",
             "colored_console_log": False,
-            "namespace_levels": "great_expectations=WARNING",  # a hundred lines at its import
+            # A hundred lines at the import of the one, five for each task of the other.
+            "namespace_levels": "great_expectations=WARNING airflow.providers.openlineage=WARNING",
         },
         # The scheduler's pauses are what a short task waits for most.
         "scheduler": {

@@ -70,8 +70,9 @@ def prepare(settings: Settings) -> None:
     """
     folder, logs = settings.home / "airflow", settings.home / "logs"
     logs.mkdir(parents=True, exist_ok=True)
+    variables = _variables(settings)
     with locked(folder):
-        migrate(folder, _variables(settings), logs)
+        migrate(folder, variables, logs)
 
 
 def run(part: str, settings: Settings) -> None:
@@ -110,8 +111,11 @@ def is_alive(part: str, settings: Settings) -> bool:
 def _variables(settings: Settings) -> dict[str, str]:
     port = _port(settings)  # first: it says what is missing
     url = str(settings.airflow_url).rstrip("/")
-    # The other parts are on other machines; who may come in is decided by the network around them.
-    return environment(settings, url, listen="0.0.0.0", port=port)  # noqa: S104
+    # Other machines come in by a name of the network around them; loopback stays loopback.
+    is_local = settings.airflow_url is not None and settings.airflow_url.host == HOST
+    listen = HOST if is_local else "0.0.0.0"  # noqa: S104
+    with locked(settings.home / "airflow"):  # the first of them makes the keys
+        return environment(settings, url, listen=listen, port=port)
 
 
 def _port(settings: Settings) -> int:

@@ -21,9 +21,8 @@ from loaders.airflow_parts import PARTS
 from loaders.airflow_service import Service
 from loaders.contracts.model import get_contract, load_contracts
 from loaders.postgres.database import admin_url, conninfo
-from loaders.settings import Settings, get_settings
-from tests.conftest import TEST_KEY, Warehouse
-from tests.telemetry_sink import Sink, telemetry_sink
+from loaders.settings import Settings
+from tests.conftest import Warehouse
 
 MONTH = "2025-06"
 SOURCES = [contract.source for contract in load_contracts()]
@@ -31,19 +30,8 @@ TIMEOUT_SECONDS = 240
 
 
 @pytest.fixture(scope="module")
-def sink() -> Iterator[Sink]:
-    with telemetry_sink() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def settings(warehouse: Warehouse, sink: Sink) -> Iterator[Settings]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NQ42_OPENLINEAGE_URL", sink.url)
-        patch.setenv("NQ42_OTEL_URL", sink.url)
-        patch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "2000")  # a minute, if nothing is said
-        get_settings.cache_clear()
-        yield get_settings()
+def settings(warehouse: Warehouse) -> Iterator[Settings]:
+    yield warehouse.settings
     airflow_service.stop(warehouse.settings)
     metadata = f"{admin_url().database}_airflow"
     maintenance = admin_url("postgres")
@@ -139,33 +127,6 @@ def test_no_other_month_is_run(api: AirflowApi, runs: dict[str, Run]) -> None:
     assert runs
     every = [run for source in SOURCES for run in api.runs(f"import_{source}")]
     assert {run.period for run in every} == {MONTH}
-
-
-def test_lineage_of_runs_goes_to_the_server_of_the_setting(
-    sink: Sink, runs: dict[str, Run]
-) -> None:
-    def kinds(job: str) -> set[str]:
-        return {e["eventType"] for e in sink.lineage() if e["job"]["name"] == job}
-
-    assert runs
-    _wait(lambda: {"START", "FAIL"} <= kinds("import_housing.temporary_houses"))
-    _wait(lambda: {"START", "COMPLETE"} <= kinds("import_housing.conclude"))
-    assert {event["job"]["namespace"] for event in sink.lineage()} == {"nq42"}
-
-
-def test_metrics_go_to_the_server_of_the_setting(sink: Sink, runs: dict[str, Run]) -> None:
-    assert runs
-    wanted = {"airflow.scheduler.heartbeat", "airflow.triggerer.heartbeat", "airflow.ti.finish"}
-    _wait(lambda: wanted <= {name.removesuffix("_total") for name in sink.metrics()})
-
-
-def test_neither_carries_a_secret(
-    sink: Sink, runs: dict[str, Run], service: Service, settings: Settings
-) -> None:
-    assert runs
-    keys = json.loads((settings.home / "airflow" / "secrets.json").read_text())
-    words = {service.password, str(admin_url().password), TEST_KEY, *keys.values()}
-    assert not [path for path, body in sink.received for word in words if word.encode() in body]
 
 
 def test_requests_without_a_login_are_refused(service: Service) -> None:
