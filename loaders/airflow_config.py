@@ -94,7 +94,6 @@ def environment(settings: Settings, url: str, *, listen: str, port: int) -> dict
             "min_file_process_interval": 60,
             "parsing_processes": 1,
         },
-        "usage_data_collection": {"enabled": False},
         **_celery(settings),
         "openlineage": {
             "disabled": settings.openlineage_url is None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.metadata
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import pytest
 import yaml
 from compose_spec import PyCompose
 
+from loaders.airflow_parts import PARTS, WORKER
 from loaders.settings import PROJECT_ROOT, Settings
 
 DOCKER = PROJECT_ROOT / "docker"
@@ -106,13 +108,65 @@ def test_what_a_server_must_not_have_is_found(
 
 
 def test_every_part_of_airflow_has_a_service() -> None:
-    from loaders.airflow_parts import PARTS, WORKER
-
     services = read_compose()["services"]
     assert {*PARTS, WORKER, "prepare", "drop", "postgres", "redis"} == set(services)
     for part in (*PARTS, WORKER):
         assert services[part]["command"] == [part]
         assert services[part]["healthcheck"]["test"][-2:] == [part, "--check"]
+
+
+def chart_findings(values: dict[str, Any]) -> list[str]:
+    """What in the chart's values does not fit the image."""
+    found = []
+    parts = {"apiServer": "api-server", "dagProcessor": "dag-processor", "workers": WORKER}
+    for section in ("apiServer", "scheduler", "dagProcessor", "triggerer", "workers"):
+        part, given = parts.get(section, section), values[section]
+        if given["args"] != [part]:
+            found.append(f"{section}: {given['args']} is not {part}")
+        # The chart asks the API server by HTTP; elsewhere its own command needs another image.
+        command = ["nq42-entrypoint", part, "--check"]
+        if section != "apiServer" and given["livenessProbe"]["command"] != command:
+            found.append(f"{section}: the probe is not that of {part}")
+    for variable in [*values["env"], *values["secret"]]:
+        name = variable.get("name") or variable["envName"]
+        setting = name.removeprefix("NQ42_").lower()
+        if setting not in Settings.model_fields:
+            found.append(f"{name} is no setting")
+        if setting in SECRET_SETTINGS and "value" in variable:
+            found.append(f"{name} is a secret in the open")
+    compose = read_compose()["services"]["worker"]["environment"]
+    given = {variable.get("name") or variable["envName"] for variable in values["env"]}
+    given |= {variable["envName"] for variable in values["secret"]}
+    wanted = {name.removesuffix("_FILE") for name in compose} - {"NQ42_SECRETS_DIR"}
+    return found + [f"{name} is not given" for name in sorted(wanted - given)]
+
+
+def read_values() -> dict[str, Any]:
+    return dict(yaml.safe_load((DOCKER / "helm" / "values.yaml").read_text(encoding="utf-8")))
+
+
+def test_the_charts_values_fit_the_image() -> None:
+    values = read_values()
+    assert chart_findings(values) == []
+    assert values["volumeMounts"][0]["mountPath"] == "/var/lib/nq42"
+    assert f"nq42:{values['defaultAirflowTag']}" == read_compose()["services"]["worker"]["image"]
+    assert values["airflowVersion"] == importlib.metadata.version("apache-airflow")
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "said"),
+    [
+        ("workers", {"args": ["scheduler"]}, "is not worker"),
+        ("triggerer", {"livenessProbe": {"command": ["true"]}}, "the probe is not that of"),
+        ("env", [{"name": "NQ42_EXECUTER", "value": "celery"}], "NQ42_EXECUTER is no setting"),
+        ("env", [{"name": "NQ42_REDIS_URL", "value": "redis://x"}], "in the open"),
+        ("secret", [], "NQ42_PSEUDONYM_KEY is not given"),
+    ],
+)
+def test_what_does_not_fit_the_image_is_found(section: str, change: Any, said: str) -> None:
+    values = read_values()
+    values[section] = {**values[section], **change} if isinstance(change, dict) else change
+    assert said in "\n".join(chart_findings(values))
 
 
 def test_every_variable_is_explained_in_the_example_file() -> None:
