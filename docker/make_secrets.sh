@@ -13,7 +13,7 @@ random() { od -An -vtx1 -N32 /dev/urandom | tr -d ' \n'; }
 
 keep() { # NAME TEXT
     if [[ ! -e $folder/$1 ]]; then
-        printf '%s\n' "$2" >"$folder/$1.new"
+        printf '%s' "$2" >"$folder/$1.new"
         chmod 444 "$folder/$1.new"
         mv "$folder/$1.new" "$folder/$1"
         echo "made $folder/$1"
