@@ -10,8 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import tempfile
-from pathlib import Path
+from collections.abc import Collection
 
 import httpx
 from sqlalchemy.engine import make_url
@@ -41,17 +40,17 @@ JOBS = {
     "triggerer": "TriggererJob",
 }
 REDIS_TIMEOUT_SECONDS = 5
+#: A worker that answers is not waited for that long.
+WORKER_TIMEOUT_SECONDS = 10
 
 
 def part_arguments(part: str) -> tuple[str, ...]:
     """Arguments of `airflow` for a part; a worker's name is `worker` or `worker-<something>`."""
     if part in PARTS:
         return PARTS[part]
-    # Airflow wants a file for the pid: one in the machine's own folder, not in the shared home.
-    file = Path(tempfile.gettempdir()) / f"nq42-{os.getpid()}-{part}.pid"
     return (
         *("celery", "worker", "--skip-serve-logs", "--concurrency", str(TASKS_PER_WORKER)),
-        *("--celery-hostname", part, "--without-mingle", "--without-gossip", "--pid", str(file)),
+        *("--celery-hostname", part, "--without-mingle", "--without-gossip"),
     )
 
 
@@ -96,7 +95,7 @@ def is_alive(part: str, settings: Settings) -> bool:
         SettingsError: NQ42_AIRFLOW_URL is not set.
     """
     if part == WORKER:
-        return f"{WORKER}-{socket.gethostname()}" in _live_workers(settings)
+        return _all_answer(settings, [f"{WORKER}-{socket.gethostname()}"])
     if part == "api-server":
         try:
             url = f"http://{HOST}:{_port(settings)}/api/v2/monitor/health"
@@ -156,14 +155,16 @@ def check_redis(settings: Settings) -> None:
 
 def has_workers(settings: Settings) -> bool:
     """Whether every worker that `nq42 up` starts answers; so it is where none is needed."""
-    wanted = {name for name in part_names(settings) if name not in PARTS}
-    return not wanted or wanted <= _live_workers(settings)
+    return _all_answer(settings, [name for name in part_names(settings) if name not in PARTS])
 
 
-def _live_workers(settings: Settings) -> set[str]:
+def _all_answer(settings: Settings, workers: Collection[str]) -> bool:
+    """Whether all of these workers answer by the broker."""
+    if not workers or settings.redis_url is None:
+        return not workers
     from celery import Celery
 
-    assert settings.redis_url is not None
+    names = {f"celery@{name}" for name in workers}
     with Celery(broker=settings.redis_url.get_secret_value(), set_as_current=False) as app:
-        answers = app.control.ping(timeout=2)
-    return {name.partition("@")[2] for answer in answers for name in answer}
+        answers = app.control.ping(destination=list(names), timeout=WORKER_TIMEOUT_SECONDS)
+    return names <= {name for answer in answers for name in answer}
