@@ -1,8 +1,8 @@
 """Airflow as processes of this installation: started, watched and stopped, never imported.
 
-Scheduler (with its LocalExecutor), DAG processor and API server run in a session each, listen on
-loopback only and keep their metadata beside the warehouse on the same PostgreSQL server. Under
-`<home>/airflow`:
+Scheduler (with its LocalExecutor), DAG processor, triggerer and API server run in a session each,
+listen on loopback only and keep their metadata beside the warehouse on the same PostgreSQL server.
+Under `<home>/airflow`:
 
     secrets.json     keys of this installation (0600)
     passwords.json   the password of the user `admin` (0600)
@@ -39,11 +39,12 @@ from loaders.settings import PROJECT_ROOT, Settings
 
 HOST = "127.0.0.1"
 USER = "admin"
-#: The log server of the scheduler is left out: API server and tasks share the log folder.
+#: The log servers are left out: API server, tasks and triggers share the log folder.
 COMPONENTS = {
     "api-server": ("api-server",),
     "scheduler": ("scheduler", "--skip-serve-logs"),
     "dag-processor": ("dag-processor",),
+    "triggerer": ("triggerer", "--skip-serve-logs"),
 }
 START_TIMEOUT_SECONDS = 180
 STOP_TIMEOUT_SECONDS = 10
@@ -336,6 +337,7 @@ def _is_healthy(url: str, since: dt.datetime | None) -> bool:
     for part, key in (
         ("scheduler", "latest_scheduler_heartbeat"),
         ("dag_processor", "latest_dag_processor_heartbeat"),
+        ("triggerer", "latest_triggerer_heartbeat"),
     ):
         found = document.get(part) or {}
         if found.get("status") != "healthy" or not found.get(key):
