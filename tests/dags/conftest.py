@@ -26,6 +26,13 @@ socket.socket.connect = refuse
 socket.getaddrinfo = refuse
 bag = DagBag(dag_folder=sys.argv[1])
 
+def uris(condition):
+    # An asset as its URI, conditions as {"all": […]} and {"any": […]}.
+    if condition is None or hasattr(condition, "uri"):
+        return condition and condition.uri
+    inner = sorted((uris(one) for one in condition.objects), key=str)
+    return {type(condition).__name__.removeprefix("Asset").lower(): inner}
+
 def describe(dag):
     return {
         "doc_md": dag.doc_md,
@@ -39,8 +46,7 @@ def describe(dag):
         "cron": getattr(dag.timetable, "expression", None),
         "run_offset": getattr(dag.timetable, "run_offset", None),
         "key_format": getattr(dag.timetable, "key_format", None),
-        "assets": sorted(asset.uri for asset in dag.timetable.asset_condition.objects)
-        if getattr(dag.timetable, "asset_condition", None) else [],
+        "assets": uris(getattr(dag.timetable, "asset_condition", None)),
         "tasks": {
             task.task_id: {
                 "owner": task.owner,
@@ -50,6 +56,9 @@ def describe(dag):
                 "has_callback": bool(task.on_failure_callback),
                 "retry_policy": task.retry_policy.serialize(),
                 "is_teardown": task.is_teardown,
+                "is_mapped": task.is_mapped,
+                "weight": [task.weight_rule and str(getattr(task.weight_rule, "value", task.weight_rule)), task.priority_weight],
+                "pool": task.pool,
                 "outlets": [o.uri for o in task.outlets],
             }
             for task in dag.tasks
