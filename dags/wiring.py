@@ -37,7 +37,7 @@ RELEASE_FIRST, LATE_FIRST = 100, 10
 #: What an intake's event says of its run: a backfill is published once, when all of it has ended.
 RUN_TYPE = "run_type"
 #: Something came after its month was concluded.
-ARRIVED = Asset(name="arrived_late", uri="nq42://arrived_late", group="nq42")
+ARRIVED = Asset(name="arrived_late", uri="nq42://arrived/late", group="nq42")
 
 log = logging.getLogger(__name__)
 

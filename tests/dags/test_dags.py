@@ -114,8 +114,8 @@ def test_a_release_waits_for_every_source_and_follows_what_comes_later(
     dag, later = dags["build_and_publish"], dags["await_deliveries"]
     assert dag["timetable"] == later["timetable"] == "PartitionedAssetTimetable"
     assert later["assets"] == concluded
-    assert dag["assets"] == {"any": ["nq42://arrived_late", concluded]}
-    assert later["tasks"]["take"]["outlets"] == ["nq42://arrived_late"]
+    assert dag["assets"] == {"any": ["nq42://arrived/late", concluded]}
+    assert later["tasks"]["take"]["outlets"] == ["nq42://arrived/late"]
     assert later["tasks"]["take"]["is_mapped"]
     assert {name: task["upstream"] for name, task in dag["tasks"].items()} == {
         "build": [],
