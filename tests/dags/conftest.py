@@ -33,6 +33,9 @@ def uris(condition):
     inner = sorted((uris(one) for one in condition.objects), key=str)
     return {type(condition).__name__.removeprefix("Asset").lower(): inner}
 
+def rule_of(weight_rule):
+    return str(getattr(weight_rule, "value", weight_rule))
+
 def describe(dag):
     return {
         "doc_md": dag.doc_md,
@@ -57,7 +60,7 @@ def describe(dag):
                 "retry_policy": task.retry_policy.serialize(),
                 "is_teardown": task.is_teardown,
                 "is_mapped": task.is_mapped,
-                "weight": [task.weight_rule and str(getattr(task.weight_rule, "value", task.weight_rule)), task.priority_weight],
+                "weight": [rule_of(task.weight_rule), task.priority_weight],
                 "pool": task.pool,
                 "outlets": [o.uri for o in task.outlets],
             }
