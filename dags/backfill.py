@@ -1,4 +1,4 @@
-"""The task that builds a candidate, and in a backfill waits until all of it is there."""
+"""The task that builds a candidate; in a backfill it waits until all of it is there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from dags.wiring import RUN_TYPE, finish, period_and_run
+from dags.wiring import ARRIVED, RUN_TYPE, finish, period_and_run
 
 PAUSE_SECONDS = 10
 #: An import that has just ended may have caused a run that is not in the queue yet.
@@ -59,6 +59,9 @@ class ImportsEndTrigger(BaseTrigger):
 class BuildCandidate(BaseOperator):
     """Builds the candidate of the run's month, or of a later one that was left to this run.
 
+    What a backfill or late deliveries caused is left to the next run where one stands in the queue:
+    many months, or many files put into the inbox together, make one release.
+
     Args:
         imports: ids of the DAGs that a backfill runs in.
     """
@@ -68,11 +71,15 @@ class BuildCandidate(BaseOperator):
         self.imports = list(imports)
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
-        if is_backfilled(context["triggering_asset_events"]):
+        events = [e for of in context["triggering_asset_events"].values() for e in of]
+        if any((event.extra or {}).get(RUN_TYPE) == "backfill" for event in events):
             self.defer(
                 trigger=ImportsEndTrigger(dag_id=self.dag_id, imports=self.imports),
                 method_name="resume",
             )
+        if any(event.asset.uri == ARRIVED.uri for event in events):
+            waiting = context["ti"].get_dr_count(dag_id=self.dag_id, states=["queued"])
+            return self.resume(context, {"is_followed": bool(waiting)})
         return self._build()
 
     def resume(self, context: Mapping[str, Any], event: dict[str, Any]) -> dict[str, Any]:
@@ -82,7 +89,7 @@ class BuildCandidate(BaseOperator):
         due = period_and_run()
         if event["is_followed"]:
             postpone_release(due["period"], due["run_id"])
-            raise AirflowSkipException("a backfill is published once: the next run releases it")
+            raise AirflowSkipException("left to the next run, which stands in the queue")
         return self._build()
 
     def _build(self) -> dict[str, Any]:
@@ -91,10 +98,3 @@ class BuildCandidate(BaseOperator):
 
         due = period_and_run()
         return finish(build(month_to_release(due["period"]), due["run_id"]))
-
-
-def is_backfilled(events: Mapping[Any, Iterable[Any]]) -> bool:
-    """Whether one of the events that caused a run came from a backfill."""
-    return any(
-        (event.extra or {}).get(RUN_TYPE) == "backfill" for of in events.values() for event in of
-    )

@@ -19,8 +19,8 @@ when every source has concluded the month, which it does when all its monthly li
 their days of grace are over, and again for each delivery that comes later (`await_deliveries`).
 Where warnings failed, `approve` asks a person: the question is under *Required Actions*.
 
-A backfill is published once: a run that it caused waits until no import runs, without a worker, and
-leaves its month to the next run when one stands in the queue.
+A backfill is published once: a run that it caused waits until no import runs, without a worker.
+What a backfill or a late delivery caused is left to the next run when one stands in the queue.
 
 ### Output
 A release: `marts` switched in one transaction, what changed in `publication`, month and
