@@ -1,4 +1,4 @@
-"""A LocalExecutor whose workers are forked with the slow imports done, and that keeps priorities."""
+"""A LocalExecutor that keeps priorities, and whose workers are forked with slow imports done."""
 
 from __future__ import annotations
 

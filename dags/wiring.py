@@ -115,7 +115,7 @@ def period_and_run() -> dict[str, str]:
     run = get_current_context()["dag_run"]
     if not run.partition_key:
         raise AirflowFailException("start the run with a month as partition key, such as 2025-07")
-    return {"period": run.partition_key, "run_id": run_name(), "run_type": str(run.run_type)}
+    return {"period": run.partition_key, "run_id": run_name(), "run_type": run.run_type.value}
 
 
 def run_name() -> str:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.api.datamodels._generated import DagRunType
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
@@ -45,7 +46,10 @@ def context(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
 
     def make(month: str, *extras: dict[str, str], uri: str = "x", queued: int = 0) -> Any:
         run = SimpleNamespace(
-            dag_id="build_and_publish", run_id=month, partition_key=month, run_type="asset"
+            dag_id="build_and_publish",
+            run_id=month,
+            partition_key=month,
+            run_type=DagRunType.ASSET_TRIGGERED,
         )
         events = [SimpleNamespace(extra=e, asset=SimpleNamespace(uri=uri)) for e in extras]
         ti = SimpleNamespace(get_dr_count=lambda dag_id, states: queued)

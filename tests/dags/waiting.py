@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.api.datamodels._generated import DagRunType
 from airflow.sdk.exceptions import TaskDeferred
 
 from dags import arrival, wiring
@@ -53,7 +54,10 @@ class Waiting:
     def run(self, month: str, run_type: str = "scheduled") -> None:
         """What follows happens in a run of this month."""
         run = SimpleNamespace(
-            dag_id="import_x", run_id=f"{run_type}__{month}", partition_key=month, run_type=run_type
+            dag_id="import_x",
+            run_id=f"{run_type}__{month}",
+            partition_key=month,
+            run_type=DagRunType(run_type),
         )
         self._patch.setattr(wiring, "get_current_context", lambda: {"dag_run": run})
 
