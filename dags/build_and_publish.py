@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import DAG, AssetAll, PartitionedAssetTimetable, TriggerRule, task
+from airflow.sdk import DAG, AssetAll, AssetAny, PartitionedAssetTimetable, TriggerRule, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from dags.approval import ApproveRelease
-from dags.wiring import dag_arguments, finish, intake_asset, period_and_run, run_name
+from dags.backfill import BuildCandidate
+from dags.wiring import ARRIVED, RELEASE_FIRST, dag_arguments, finish, intake_asset, run_name
 from loaders.contracts.model import load_contracts
 
 DOCUMENTATION = """\
 ### Purpose
 Computes the figures of a month from `raw`, judges them at the release gate, publishes them. Runs
-once for a month, when every source has concluded it, whatever came of its datasets. Where warnings
-failed, `approve` asks a person: the question is under *Required Actions*.
+when every source has concluded the month, which it does when all its monthly lists have come or
+their days of grace are over, and again for each delivery that comes later (`await_deliveries`).
+Where warnings failed, `approve` asks a person: the question is under *Required Actions*.
+
+A backfill is published once: a run that it caused waits until no import runs, without a worker.
+What a backfill or a late delivery caused is left to the next run when one stands in the queue.
 
 ### Output
 A release: `marts` switched in one transaction, what changed in `publication`, month and
@@ -34,21 +39,23 @@ before the published one gives a new release of the published month.
 """
 
 
+SOURCES = [contract.source for contract in load_contracts()]
+
 with DAG(
-    **dag_arguments(verb="build", subject="and_publish", owner="nq42", tags=["release"]),
+    **dag_arguments(
+        verb="build",
+        subject="and_publish",
+        owner="nq42",
+        tags=["release"],
+        priority_weight=RELEASE_FIRST,
+    ),
     schedule=PartitionedAssetTimetable(
-        assets=AssetAll(*(intake_asset(contract.source) for contract in load_contracts()))
+        assets=AssetAny(AssetAll(*(intake_asset(source) for source in SOURCES)), ARRIVED)
     ),
     dag_display_name="build_and_publish · Tính toán và công bố",
     description="Tính chỉ tiêu, kiểm tra, công bố / compute, judge, publish",
     doc_md=DOCUMENTATION,
 ) as build_and_publish:
-
-    @task
-    def build() -> dict[str, Any]:
-        from loaders.stages.build import build as stage
-
-        return finish(stage(**period_and_run()))
 
     @task
     def gate(built: dict[str, Any]) -> dict[str, Any]:
@@ -68,5 +75,8 @@ with DAG(
             stage(gated["subject_id"], run_id=run_name(), after_publish=write_release_report)
         )
 
-    gated = gate(build())
+    build = BuildCandidate(
+        task_id="build", imports=[f"import_{source}" for source in SOURCES], doc="Runs dbt."
+    )
+    gated = gate(build.output)
     ApproveRelease(task_id="approve", gated=gated) >> publish(gated)

@@ -5,73 +5,31 @@ from __future__ import annotations
 from textwrap import dedent
 from typing import Any
 
-from airflow.sdk import (
-    DAG,
-    CronPartitionTimetable,
-    ExceptionRetryPolicy,
-    RetryAction,
-    RetryRule,
-    TriggerRule,
-    get_parsing_context,
-    task,
-)
+from airflow.sdk import DAG, CronPartitionTimetable, TriggerRule, get_parsing_context, task
 
+from dags.arrival import TakeDelivery
 from dags.wiring import (
-    LATE_RETRIES,
-    LATE_RETRY_DELAY,
     PERIOD_FORMAT,
-    RETRY_POLICY,
+    RUN_TYPE,
     dag_arguments,
-    due_or_skip,
-    finish,
     intake_asset,
     log,
     period_and_run,
     task_states,
-    wait_or_skip,
 )
 from loaders.contracts.model import Contract, Dataset, load_contracts
 
-LAND_RETRY_POLICY = ExceptionRetryPolicy(
-    rules=[
-        RetryRule(
-            "dags.wiring.DeliveryMissing",
-            action=RetryAction.RETRY,
-            retry_delay=LATE_RETRY_DELAY,
-            reason="the source has sent nothing yet",
-        ),
-        *RETRY_POLICY.rules,
-    ],
-    default=RetryAction.FAIL,
-)
 
-
-def intake(dataset: Dataset) -> Any:
-    """The task of one dataset: land, load and gate, one after the other.
-
-    One task, not one for each stage: a task costs Airflow more than a small dataset's three stages
-    together (docs/decisions/0008-one-task-per-dataset.md). Its log names the stage that it is in.
-    """
-
-    # It may look up rows of other datasets: it waits for their gates, however those end.
-    @task(
+def intake(dataset: Dataset) -> TakeDelivery:
+    """The task of one dataset, named after it."""
+    return TakeDelivery(
         task_id=dataset.name,
-        retries=LATE_RETRIES,
-        retry_policy=LAND_RETRY_POLICY,
+        source=dataset.source,
+        dataset=dataset.name,
+        # It may look up rows of other datasets: it waits for their gates, however those end.
         trigger_rule=TriggerRule.ALL_DONE if dataset.extension.after else TriggerRule.ALL_SUCCESS,
         doc=f"{dataset.title_vi} / {dataset.description}",
     )
-    def take() -> dict[str, Any]:
-        from loaders.stages.intake import import_dataset
-
-        due = period_and_run()
-        period = due_or_skip(dataset.period_in(due["period"]))
-        record = import_dataset(dataset.source, dataset.name, period, due["run_id"])
-        if record.status == "missing":
-            wait_or_skip(record.reason, record.is_unreachable)
-        return finish(record)
-
-    return take()
 
 
 def documentation(contract: Contract) -> str:
@@ -91,7 +49,9 @@ def documentation(contract: Contract) -> str:
         ### Impact of failure
         A dataset that is missing, refused or held keeps its last good data; the other datasets and
         sources go on, and `build_and_publish` runs with what there is. The reason is on the failed
-        task and in `audit.batch_result`. A scheduled run asks a silent source again for ten days.
+        task and in `audit.batch_result`. A scheduled run waits for a monthly list until its days
+        of grace are over; from then on, and for lists of a quarter or year, `await_deliveries`
+        waits.
 
         ### How to rerun
         The same file again changes nothing, unless suite or contract have changed since it was
@@ -140,7 +100,8 @@ def import_dag(contract: Contract) -> DAG:
         # A teardown runs whatever became of the datasets and does not decide how the run ends: a
         # refused dataset leaves a failed run, yet the month is announced to build_and_publish.
         @task(outlets=[asset])
-        def conclude() -> dict[str, str]:
+        def conclude(*, outlet_events: Any) -> dict[str, str]:
+            outlet_events[asset].extra = {RUN_TYPE: period_and_run()["run_type"]}
             states = task_states()
             summary = {name: states.get(name, "none") for name in taken}
             log.info("intake concluded: %s", summary)

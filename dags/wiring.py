@@ -7,17 +7,17 @@ import json
 import logging
 import os
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from airflow.sdk import Asset, ExceptionRetryPolicy, RetryAction, RetryRule, get_current_context
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException
 
 from loaders.settings import register_secret_source
 
 TIMEZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 #: First word of every dag_id.
-VERBS = ("build", "import", "maintain")
+VERBS = ("await", "build", "import", "maintain")
 DOC_HEADINGS = ("Purpose", "Output", "Impact of failure", "How to rerun")
 #: The partition key of a run is the month that its files describe.
 PERIOD_FORMAT = "%Y-%m"
@@ -30,15 +30,16 @@ SCHEDULES_START_VARIABLE = "NQ42_SCHEDULES_START"
 
 RETRIES = 3
 RETRY_DELAY = dt.timedelta(seconds=30)
-#: A source that has sent nothing is asked again until the tenth day after the run's first try.
-LATE_RETRIES = 20
-LATE_RETRY_DELAY = dt.timedelta(hours=12)
+#: Absolute weights: with one free worker a release goes before what came late, and that before the
+#: imports of other months. No task waits in a worker for another, so none can starve for good.
+RELEASE_FIRST, LATE_FIRST = 100, 10
+
+#: What an intake's event says of its run: a backfill is published once, when all of it has ended.
+RUN_TYPE = "run_type"
+#: Something came after its month was concluded.
+ARRIVED = Asset(name="arrived_late", uri="nq42://arrived/late", group="nq42")
 
 log = logging.getLogger(__name__)
-
-
-class DeliveryMissing(Exception):
-    """Nothing has arrived yet; a later try may find it."""
 
 
 class SourceUnreachable(ConnectionError):
@@ -66,7 +67,13 @@ def schedules_start() -> dt.datetime:
 
 
 def dag_arguments(
-    *, verb: str, subject: str, owner: str, tags: list[str], max_active_runs: int = 1
+    *,
+    verb: str,
+    subject: str,
+    owner: str,
+    tags: list[str],
+    max_active_runs: int = 1,
+    priority_weight: int = 1,
 ) -> dict[str, Any]:
     """Arguments of every DAG; `dag_id` is verb_object with a verb of the closed list.
 
@@ -87,6 +94,8 @@ def dag_arguments(
             "retries": RETRIES,
             "retry_delay": RETRY_DELAY,
             "retry_policy": RETRY_POLICY,
+            "priority_weight": priority_weight,
+            "weight_rule": "absolute",
             "on_failure_callback": log_failure,
         },
     }
@@ -98,7 +107,7 @@ def intake_asset(source: str) -> Asset:
 
 
 def period_and_run() -> dict[str, str]:
-    """Month and name of the running DAG run, as the stages take them.
+    """Month, name and type of the running DAG run.
 
     Raises:
         AirflowFailException: the run was started without a partition key.
@@ -106,18 +115,7 @@ def period_and_run() -> dict[str, str]:
     run = get_current_context()["dag_run"]
     if not run.partition_key:
         raise AirflowFailException("start the run with a month as partition key, such as 2025-07")
-    return {"period": run.partition_key, "run_id": run_name()}
-
-
-def due_or_skip(period: str | None) -> str:
-    """The period of a dataset that is due with the run's month.
-
-    Raises:
-        AirflowSkipException: nothing is due: its quarter or year ends with another month.
-    """
-    if period is None:
-        raise AirflowSkipException("nothing is due with this month")
-    return period
+    return {"period": run.partition_key, "run_id": run_name(), "run_type": run.run_type.value}
 
 
 def run_name() -> str:
@@ -144,27 +142,6 @@ def finish(record: Any) -> dict[str, Any]:
     if result["status"] in ("refused", "held"):
         raise AirflowFailException(f"{result['status']}: {result['reason']}")
     return result
-
-
-def wait_or_skip(reason: str | None, is_unreachable: bool = False) -> NoReturn:
-    """End the task of a dataset for which its source has sent nothing.
-
-    A scheduled run asks again for days, whatever the cause. A run that a person started says so at
-    once; a source that could not be reached is no silent one, so there the task is tried again
-    soon, and fails in the end.
-
-    Raises:
-        DeliveryMissing: to be tried again after hours.
-        SourceUnreachable: to be tried again soon.
-        AirflowSkipException: no more tries.
-    """
-    context = get_current_context()
-    tries_left = context["ti"].try_number <= LATE_RETRIES
-    if context["dag_run"].run_type == "scheduled" and tries_left:
-        raise DeliveryMissing(reason)
-    if is_unreachable:
-        raise SourceUnreachable(reason)
-    raise AirflowSkipException(f"missing: {reason}")
 
 
 def airflow_secret(name: str) -> str | None:
@@ -199,4 +176,15 @@ def log_failure(context: Mapping[str, Any]) -> None:
         run.partition_key,
         ti.try_number,
         str(context.get("exception")),
+    )
+
+
+def notify_absence(source: str, dataset: str, period: str, absence: str) -> None:
+    """One structured line, once, for a dataset that is ``late`` or ``given_up``."""
+    log.warning(
+        "delivery absent source=%s dataset=%s period=%s absence=%s",
+        source,
+        dataset,
+        period,
+        absence,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -81,6 +82,16 @@ class AirflowApi:
         """Start a DAG for a month; a run of that name that exists already is started again."""
         body = {"dag_run_id": run_id, "partition_key": period, "logical_date": None}
         return _run(self._ask("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body))
+
+    def backfill(self, dag_id: str, first: dt.date, last: dt.date) -> None:
+        """Run a DAG for each month whose run falls between two days, those included."""
+        body = {
+            "dag_id": dag_id,
+            "from_date": f"{first}T00:00:00Z",
+            "to_date": f"{last}T00:00:00Z",
+            "max_active_runs": 4,
+        }
+        self._ask("POST", "/api/v2/backfills", json=body)
 
     def runs(self, dag_id: str) -> list[Run]:
         """The newest hundred runs of a DAG, oldest first."""

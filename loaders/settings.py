@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     small_count_threshold: int = Field(default=5, ge=1)
     population_basis: Literal["statistics_office", "register"] = "statistics_office"
     landing_retention_days: int = Field(default=365, ge=1)
+    arrival_poll_seconds: float = Field(default=600, gt=0)
     log_format: Literal["console", "json"] = "console"
     executor: Literal["local", "celery"] = "local"
     workers: int = Field(default=2, ge=1)

@@ -23,7 +23,8 @@ from pydantic import Field, TypeAdapter, ValidationError, field_validator, model
 
 from loaders.contracts.cells import NUMBER_CELL_READERS, CellOptions, cell_problems
 from loaders.contracts.cells import Strict as _Strict
-from loaders.periods import Frequency, check_period, months_of, period_in
+from loaders.contracts.schedule import MonthlyCron, Schedule
+from loaders.periods import months_of, period_in
 from loaders.readers.base import Limits
 from loaders.readers.unpack import Unpack
 
@@ -69,26 +70,10 @@ class Reader(Named):
     unpack: Unpack | None = None
 
 
-class Schedule(_Strict):
-    """When a delivery is due: by day ``due_day`` of the month after the period.
-
-    ``first_period``: nothing is expected before it, such as a benefit that a law brought in.
-    """
-
-    frequency: Frequency
-    due_day: int = Field(ge=1, le=28)
-    first_period: str | None = None
-
-    @field_validator("first_period")
-    @classmethod
-    def _is_period(cls, period: str | None) -> str | None:
-        return check_period(period) if period is not None else None
-
-
 class SourceExtension(_Strict):
     owner_vi: str
     owner_en: str
-    cron: str = Field(pattern=r"^\S+ \S+ \S+ \S+ \S+$")
+    cron: MonthlyCron
 
 
 class DatasetExtension(_Strict):

@@ -84,14 +84,7 @@ def lock_month(connection: psycopg.Connection, dataset: Dataset, period: str) ->
 def _take(dataset: Dataset, period: str, run_id: str) -> LandResult:
     settings, connector = get_settings(), dataset.extension.connector
     _private_folder(settings.landing)
-    order = Order(
-        source=dataset.source,
-        dataset=dataset.name,
-        period=period,
-        inbox=settings.inbox,
-        max_bytes=dataset.extension.limits.max_bytes,
-        mark=_earlier_mark(dataset, period),
-    )
+    order = order_of(dataset, period)
     partial = settings.landing / f"{PARTIAL_PREFIX}{secrets.token_hex(8)}"
     try:
         with Sink(partial, order.max_bytes) as sink:
@@ -107,6 +100,18 @@ def _take(dataset: Dataset, period: str, run_id: str) -> LandResult:
         return _keep(dataset, period, delivery, corrections, partial, sink, run_id)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def order_of(dataset: Dataset, period: str) -> Order:
+    """What a connector is asked for; looks into the warehouse only for the mark of a query."""
+    return Order(
+        source=dataset.source,
+        dataset=dataset.name,
+        period=period,
+        inbox=get_settings().inbox,
+        max_bytes=dataset.extension.limits.max_bytes,
+        mark=_earlier_mark(dataset, period),
+    )
 
 
 def _earlier_mark(dataset: Dataset, period: str) -> str | None:

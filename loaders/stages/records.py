@@ -48,6 +48,15 @@ class LandResult(Record):
 
 
 @dataclass(frozen=True)
+class Awaited(Record):
+    """A dataset's period of which nothing has come and which is still waited for."""
+
+    source: str
+    dataset: str
+    period: str
+
+
+@dataclass(frozen=True)
 class LoadResult(Record):
     """`load`: rows read = rows staged + rows quarantined, or the whole batch was refused.
 

@@ -15,16 +15,39 @@ from loaders.settings import PROJECT_ROOT
 
 #: Runs in the child: Airflow's import leaves warnings and settings that no other test should see.
 READER = """
-import builtins, json, socket, sys
+import json, sys, time
 
-def refuse(*_, **__):
-    raise AssertionError("a DAG file opened a connection while it was read")
+#: What leaves the process, as the interpreter itself reports it (PEP 578): no library gets past.
+OUTSIDE = (
+    "socket.connect", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname",
+    "subprocess.Popen", "os.system", "os.posix_spawn", "os.exec", "os.fork", "os.forkpty",
+    "sqlite3.connect", "urllib.Request", "libpq",
+)
+is_reading = False
+
+def refuse(event, arguments):
+    if is_reading and event in OUTSIDE:
+        raise AssertionError(f"a DAG file reached outside while it was read: {event}")
 
 from airflow.dag_processing.dagbag import DagBag  # Airflow itself may import what it wants
+import psycopg, psycopg2  # the retry rules name its errors
+for owner, name in ((psycopg, "connect"), (psycopg.Connection, "connect"), (psycopg2, "connect")):
+    setattr(owner, name, lambda *_, **__: sys.audit("libpq"))  # it connects below Python
 before = set(sys.modules)
-socket.socket.connect = refuse
-socket.getaddrinfo = refuse
+sys.addaudithook(refuse)
+is_reading, started = True, time.monotonic()
 bag = DagBag(dag_folder=sys.argv[1])
+is_reading, seconds = False, time.monotonic() - started
+
+def uris(condition):
+    # An asset as its URI, conditions as {"all": […]} and {"any": […]}.
+    if condition is None or hasattr(condition, "uri"):
+        return condition and condition.uri
+    inner = sorted((uris(one) for one in condition.objects), key=str)
+    return {type(condition).__name__.removeprefix("Asset").lower(): inner}
+
+def rule_of(weight_rule):
+    return str(getattr(weight_rule, "value", weight_rule))
 
 def describe(dag):
     return {
@@ -39,8 +62,7 @@ def describe(dag):
         "cron": getattr(dag.timetable, "expression", None),
         "run_offset": getattr(dag.timetable, "run_offset", None),
         "key_format": getattr(dag.timetable, "key_format", None),
-        "assets": sorted(asset.uri for asset in dag.timetable.asset_condition.objects)
-        if getattr(dag.timetable, "asset_condition", None) else [],
+        "assets": uris(getattr(dag.timetable, "asset_condition", None)),
         "tasks": {
             task.task_id: {
                 "owner": task.owner,
@@ -50,6 +72,9 @@ def describe(dag):
                 "has_callback": bool(task.on_failure_callback),
                 "retry_policy": task.retry_policy.serialize(),
                 "is_teardown": task.is_teardown,
+                "is_mapped": task.is_mapped,
+                "weight": [rule_of(task.weight_rule), task.priority_weight],
+                "pool": task.pool,
                 "outlets": [o.uri for o in task.outlets],
             }
             for task in dag.tasks
@@ -57,6 +82,7 @@ def describe(dag):
     }
 
 document = {
+    "seconds": seconds,
     "errors": bag.import_errors,
     "dags": {dag_id: describe(dag) for dag_id, dag in bag.dags.items()},
     "imported": sorted({name.partition(".")[0] for name in set(sys.modules) - before}),

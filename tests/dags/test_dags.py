@@ -11,6 +11,7 @@ import pytest
 
 from dags.wiring import DOC_HEADINGS, VERBS, dag_arguments
 from loaders.contracts.model import Dataset, load_contracts
+from loaders.contracts.schedule import WAITS
 from loaders.settings import PROJECT_ROOT
 from tests.dags.conftest import read_dags
 
@@ -20,6 +21,7 @@ DATASETS = [dataset for contract in CONTRACTS for dataset in contract.datasets]
 HEAVY = {"asyncssh", "boto3", "dbt", "great_expectations", "pandas"}
 DAG_IDS = {
     *(f"import_{contract.source}" for contract in CONTRACTS),
+    "await_deliveries",
     "build_and_publish",
     "maintain_retention",
 }
@@ -38,14 +40,41 @@ def test_reading_imports_nothing_heavy(bag: dict[str, Any]) -> None:
 
 
 def test_the_import_guard_sees_heavy_imports(tmp_path: Path) -> None:
-    _dag_file(tmp_path, "import " + ", ".join(sorted(HEAVY)))
+    for package in HEAVY:
+        (tmp_path / package).mkdir()
+        _dag_file(tmp_path / package, f"import {package}")
     assert set(read_dags(tmp_path, tmp_path / "home")["imported"]) >= HEAVY
 
 
-def test_the_connection_guard_sees_a_connection(tmp_path: Path) -> None:
-    _dag_file(tmp_path, "import socket; socket.create_connection(('127.0.0.1', 9))")
-    errors = read_dags(tmp_path, tmp_path / "home")["errors"]
-    assert "opened a connection" in "".join(errors.values())
+#: Lines of a DAG file that the guard has to catch.
+REACHING_OUT = (
+    "import socket; socket.create_connection(('127.0.0.1', 9))",
+    "import socket; socket.getaddrinfo('agency.example', 443)",
+    "import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', 9))",
+    "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9')",
+    "import httpx; httpx.get('http://127.0.0.1:9', trust_env=False)",
+    "import sqlite3; sqlite3.connect(':memory:')",
+    "import subprocess; subprocess.run(['dbt', 'ls'])",
+    "import os; os.system('true')",
+    "from loaders.stages.build import dbt; dbt(['ls'])",
+    "from loaders.postgres.database import Role, connect; connect(Role.LOADER)",
+    "import psycopg; psycopg.connect('host=127.0.0.1 port=9 connect_timeout=1')",
+    "import psycopg2; psycopg2.connect('host=127.0.0.1 port=9 connect_timeout=1')",
+)
+
+
+def test_the_guard_sees_what_reaches_outside(tmp_path: Path) -> None:
+    for number, line in enumerate(REACHING_OUT):
+        (tmp_path / f"folder_{number}").mkdir()
+        _dag_file(tmp_path / f"folder_{number}", line)
+    home = {"NQ42_HOME": str(tmp_path / "nq42"), "NQ42_DATABASE_URL": ""}
+    errors = read_dags(tmp_path, tmp_path / "home", **home)["errors"]
+    caught = {
+        int(Path(file).parent.name.removeprefix("folder_"))
+        for file, error in errors.items()
+        if "reached outside while it was read" in error
+    }
+    assert [line for n, line in enumerate(REACHING_OUT) if n not in caught] == []
 
 
 @pytest.mark.parametrize("dag_id", sorted(DAG_IDS))
@@ -105,10 +134,16 @@ def test_an_import_announces_its_month_whatever_happened(
     assert announcing == ["conclude"]
 
 
-def test_a_release_waits_for_every_source(dags: dict[str, Any]) -> None:
-    dag = dags["build_and_publish"]
-    assert dag["timetable"] == "PartitionedAssetTimetable"
-    assert dag["assets"] == sorted(f"nq42://intake/{contract.source}" for contract in CONTRACTS)
+def test_a_release_waits_for_every_source_and_follows_what_comes_later(
+    dags: dict[str, Any],
+) -> None:
+    concluded = {"all": sorted(f"nq42://intake/{contract.source}" for contract in CONTRACTS)}
+    dag, later = dags["build_and_publish"], dags["await_deliveries"]
+    assert dag["timetable"] == later["timetable"] == "PartitionedAssetTimetable"
+    assert later["assets"] == concluded
+    assert dag["assets"] == {"any": ["nq42://arrived/late", concluded]}
+    assert later["tasks"]["take"]["outlets"] == ["nq42://arrived/late"]
+    assert later["tasks"]["take"]["is_mapped"]
     assert {name: task["upstream"] for name, task in dag["tasks"].items()} == {
         "build": [],
         "gate": ["build"],
@@ -125,10 +160,30 @@ def test_only_unreachable_things_are_tried_again(dags: dict[str, Any]) -> None:
         for task_id, task in dag["tasks"].items():
             policy = task["retry_policy"]
             assert policy["default"] == "fail", (dag_id, task_id)
-            retried = str([rule["exception"] for rule in policy["rules"]])
-            assert "OperationalError" in retried, (dag_id, task_id)
-            waits = dag_id.startswith("import_") and task_id != "conclude"
-            assert ("DeliveryMissing" in retried) == waits, (dag_id, task_id)
+            (rule,) = policy["rules"]
+            network = ["builtins.ConnectionError", "builtins.TimeoutError"]
+            assert rule["exception"] == [*network, "psycopg.OperationalError"], (dag_id, task_id)
+
+
+def test_with_one_free_worker_releases_go_first(dags: dict[str, Any]) -> None:
+    """No task waits in a worker for another one, so with these weights two workers suffice."""
+    weights = {
+        dag_id: {tuple(task["weight"]) for task in dag["tasks"].values()}
+        for dag_id, dag in dags.items()
+    }
+    # Absolute: a dataset that many others wait for does not go before a release.
+    assert weights.pop("build_and_publish") == {("absolute", 100)}
+    assert weights.pop("await_deliveries") == {("absolute", 10)}
+    assert set.union(*weights.values()) == {("absolute", 1)}
+
+
+def test_what_waits_for_long_keeps_no_later_month_out(dags: dict[str, Any]) -> None:
+    """A run may stand until its last day of waiting; there is room for the months after it."""
+    longest = max(WAITS["annual"]["wait_days"], *(d.extension.schedule.wait_days for d in DATASETS))
+    months = -(-(28 + longest) // 28)
+    assert dags["await_deliveries"]["max_active_runs"] >= 2 * months
+    for contract in CONTRACTS:
+        assert dags[f"import_{contract.source}"]["max_active_runs"] >= 2
 
 
 def test_schedules_can_start_later(tmp_path: Path) -> None:

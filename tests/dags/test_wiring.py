@@ -4,49 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from types import SimpleNamespace
 
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
-from dags import wiring
 from dags.approval import LATEST, SOONEST, ApproveRelease, as_markdown, pause
-from dags.wiring import (
-    LATE_RETRIES,
-    RETRY_POLICY,
-    DeliveryMissing,
-    SourceUnreachable,
-    airflow_secret,
-    wait_or_skip,
-)
+from dags.wiring import RETRY_POLICY, SourceUnreachable, airflow_secret
 from loaders.stages.decisions import Finding, Question
-
-
-@pytest.mark.parametrize(
-    ("run_type", "try_number", "is_unreachable", "ends"),
-    [
-        ("scheduled", 1, False, DeliveryMissing),
-        ("scheduled", 1, True, DeliveryMissing),
-        ("scheduled", LATE_RETRIES + 1, False, AirflowSkipException),
-        ("scheduled", LATE_RETRIES + 1, True, SourceUnreachable),
-        ("manual", 1, False, AirflowSkipException),
-        ("manual", 1, True, SourceUnreachable),
-    ],
-)
-def test_a_silent_source_is_skipped_and_an_unreachable_one_fails(
-    monkeypatch: pytest.MonkeyPatch,
-    run_type: str,
-    try_number: int,
-    is_unreachable: bool,
-    ends: type[Exception],
-) -> None:
-    context = {
-        "ti": SimpleNamespace(try_number=try_number),
-        "dag_run": SimpleNamespace(run_type=run_type),
-    }
-    monkeypatch.setattr(wiring, "get_current_context", lambda: context)
-    with pytest.raises(ends, match="the agency's server"):
-        wait_or_skip("the agency's server", is_unreachable)
 
 
 def test_an_unreachable_source_is_trouble_of_the_network_and_tried_again() -> None:
