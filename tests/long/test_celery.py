@@ -19,22 +19,18 @@ from sqlalchemy.engine import URL, make_url
 from loaders import airflow_service, processes
 from loaders.airflow_api import AirflowApi
 from loaders.demo import MonthRuns, progress_bars
-from loaders.postgres.database import Role, admin_url, connect, conninfo
+from loaders.postgres.database import admin_url, conninfo
 from loaders.sample import generate
 from loaders.settings import Settings, get_settings
 from loaders.stages.setup import prepare_warehouse
 from tests.bench.bare import run_bare
 from tests.conftest import TEST_KEY, Warehouse, empty_warehouse
 from tests.end_to_end.identifiers import identifiers, leaks
+from tests.marts import published_figures
 from tests.redis_server import redis_server
 from tests.telemetry_sink import Sink, telemetry_sink
 
 MONTH, SCALE, SEED = "2025-12", 0.005, 42
-#: Everything that is published about figures, without the names of releases.
-FIGURES = """
-select to_jsonb(v) - 'release_id' - 'built_at' - 'published_at' from marts.{} as v order by 1
-"""
-MARTS = ("fct_kpi_value", "fct_kpi_verdict", "fct_kpi_gap", "dim_target", "dim_unit")
 
 
 @pytest.fixture(scope="module")
@@ -73,20 +69,7 @@ def figures(settings: Settings) -> dict[str, list[object]]:
     service = airflow_service.up(settings, schedules_start=dt.datetime.now(dt.UTC))
     with AirflowApi(service) as api, progress_bars(Console(stderr=True)) as progress:
         assert not MonthRuns(api, progress, (MONTH,), "celery").run()
-    return published()
-
-
-def published() -> dict[str, list[object]]:
-    with connect(Role.PUBLISHER) as connection:
-        return {
-            mart: [
-                row[0]
-                for row in connection.execute(
-                    sql.SQL(FIGURES).format(sql.Identifier(mart))
-                ).fetchall()
-            ]
-            for mart in MARTS
-        }
+    return published_figures()
 
 
 def test_the_release_is_that_of_a_run_without_airflow(
@@ -100,7 +83,7 @@ def test_the_release_is_that_of_a_run_without_airflow(
         prepare_warehouse()
         generate([MONTH], SCALE, SEED, other.inbox, None)
         run_bare(MONTH)
-        assert published() == figures
+        assert published_figures() == figures
     assert len(figures["fct_kpi_value"]) > 1000
 
 
