@@ -65,7 +65,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             )
             assert done.returncode == 0, done.stderr[-3000:]
     yield root
-    shutil.rmtree(root)  # two thousand megabytes
+    shutil.rmtree(root)  # more than a gigabyte
 
 
 def run(image: Path, *command: str, **variables: str) -> str:
