@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Annotated
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from loaders.cli.common import console, plain_errors
 from loaders.settings import get_settings
 
+if TYPE_CHECKING:
+    from loaders.operations.status import DatasetStatus, Status
+
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
-STATUS_STYLE = {"ok": "green", "warning": "yellow", "error": "red"}
-STATUS_WORDS = {"ok": "tốt / ok", "warning": "cảnh báo / warning", "error": "lỗi / error"}
+CHECK_STYLES = {"ok": "green", "warning": "yellow", "error": "red"}
+CHECK_WORDS = {"ok": "tốt / ok", "warning": "cảnh báo / warning", "error": "lỗi / error"}
+STATES = {
+    "accepted": "[green]đã nhận / accepted[/]",
+    "held": "[red]bị giữ / held[/]",
+    "refused": "[red]bị từ chối / refused[/]",
+    "missing": "[yellow]thiếu / missing[/]",
+    "landed": "[yellow]chưa nạp / landed[/]",
+    "loaded": "[yellow]chưa xét / loaded[/]",
+    "not_asked": "chưa hỏi / not asked",
+}
 
 
 def doctor(as_json: AsJson = False) -> None:
@@ -23,11 +39,11 @@ def doctor(as_json: AsJson = False) -> None:
     with plain_errors():
         checks = examine(get_settings())
     if as_json:
-        console.print_json(json.dumps([asdict(check) for check in checks], ensure_ascii=False))
+        _print_json([asdict(check) for check in checks])
     else:
         for check in checks:
-            style = STATUS_STYLE[check.status]
-            console.print(f"[{style}]{STATUS_WORDS[check.status]:<18}[/] {check.name}", end="  ")
+            style = CHECK_STYLES[check.status]
+            console.print(f"[{style}]{CHECK_WORDS[check.status]:<18}[/] {check.name}", end="  ")
             console.print(check.found, markup=False, highlight=False, soft_wrap=True)
             if check.fix:
                 console.print(f"    → {check.fix}", markup=False, highlight=False, soft_wrap=True)
@@ -35,7 +51,87 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
+def status(
+    month: Annotated[
+        str | None, typer.Option(help="YYYY-MM; without it, the latest month on record.")
+    ] = None,
+    as_json: AsJson = False,
+    width: Annotated[int, typer.Option(help="Columns of the table; 0 takes the terminal.")] = 0,
+) -> None:
+    """Show what arrived, what is late or held, what waits for approval, what was published."""
+    from loaders.operations.status import read_status
+
+    with plain_errors():
+        found = read_status(month)
+    if as_json:
+        _print_json(asdict(found))
+    else:
+        _show(found, Console(width=width) if width else console)
+
+
+def _show(found: Status, to: Console) -> None:
+    table = Table(title=f"Tháng / month {found.month}", title_justify="left")
+    for heading, is_number in (
+        ("Bộ dữ liệu / dataset", False),
+        ("Kỳ / period", False),
+        ("Hạn / due", False),
+        ("Nhận / received", False),
+        ("Trễ / late (d)", True),
+        ("Trạng thái / state", False),
+        ("Dòng / rows", True),
+        ("Cách ly / quarantined", True),
+        ("Kỳ sau / next due", False),
+    ):
+        table.add_column(heading, justify="right" if is_number else "left")
+    due = [each for each in found.datasets if each.period]
+    for title, datasets in groupby(due, key=lambda each: each.source_title_vi):
+        table.add_section()
+        table.add_row(f"[bold]{escape(title)}[/]")
+        for each in datasets:
+            table.add_row(*_row(each))
+    to.print(table)
+    _plain(to, f"chưa đến kỳ / not due: {len(found.datasets) - len(due)}")
+    for each in found.datasets:
+        if each.advice:
+            text = f"{each.source} {each.dataset} {each.period}: {each.state}"
+            _plain(to, f"{text}. {each.reason or ''}\n  → {each.advice}")
+    for question in found.waiting:
+        _plain(to, f"chờ phê duyệt / waits for approval: {question.subject_id}\n  → nq42 approve")
+    if found.release is None:
+        _plain(to, "chưa có bản phát hành / no release yet")
+    else:
+        at = f"{found.release['published_at']:%Y-%m-%d %H:%M} UTC"
+        shown = f"{found.release['release_id']}, {found.release['period']}, {at}"
+        _plain(to, f"bản phát hành gần nhất / last release: {shown}")
+
+
+def _row(each: DatasetStatus) -> list[str]:
+    return [
+        escape(f"  {each.title_vi}"),
+        each.period or "",
+        str(each.expected_on or ""),
+        str(each.received_on or ""),
+        str(each.days_late or ""),
+        STATES[each.state],
+        _number(each.rows_loaded),
+        _number(each.rows_quarantined),
+        f"{each.next_period}: {each.next_due_on}" if each.next_period else "",
+    ]
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else f"{value:,}".replace(",", ".")
+
+
+def _plain(to: Console, text: str) -> None:
+    to.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_json(document: object) -> None:
+    console.print_json(json.dumps(document, ensure_ascii=False, default=str))
+
+
 def add_operations(app: typer.Typer) -> None:
     """The commands as verbs of `nq42`."""
-    for command in (doctor,):
+    for command in (doctor, status):
         app.command()(command)
