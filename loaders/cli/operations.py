@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from loaders.cli.common import console, plain_errors
+from loaders.cli.common import console, errors, plain_errors
 from loaders.settings import get_settings
 
 if TYPE_CHECKING:
@@ -131,7 +132,48 @@ def _print_json(document: object) -> None:
     console.print_json(json.dumps(document, ensure_ascii=False, default=str))
 
 
+def backup(
+    folder: Annotated[Path, typer.Argument(help="New folder; it will hold identities.")],
+) -> None:
+    """Write warehouse and landing store, as they are at one moment, into a folder."""
+    from loaders.operations.backup import back_up
+    from loaders.operations.manifest import DUMP
+
+    with plain_errors():
+        made = back_up(folder)
+    landed = sum(file.path != DUMP for file in made.files)
+    size = sum(file.size_bytes for file in made.files) / 2**20
+    _plain(console, f"{folder}: {landed} landed files, {size:,.1f} MiB, head {made.chain_head}")
+    for line in (
+        "KHÔNG có khoá định danh trong bản sao lưu: giữ riêng một bản của NQ42_PSEUDONYM_KEY. / "
+        "The pseudonym key is NOT in the backup: keep a copy of NQ42_PSEUDONYM_KEY apart from it.",
+        "Bản sao lưu có dữ liệu cá nhân: chỉ người có trách nhiệm được đọc, xoá khi hết hạn lưu. / "
+        "The backup holds identities: for the responsible only, delete it when retention ends.",
+    ):
+        console.print(line, style="bold yellow", highlight=False, soft_wrap=True)
+    for path in made.lacking:
+        _plain(errors, f"landing {path} is gone or changed: not in the backup (nq42 audit verify)")
+    if made.lacking:
+        raise typer.Exit(1)
+
+
+def restore(
+    folder: Annotated[Path, typer.Argument(help="Folder that `nq42 backup` wrote.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Take the place of a warehouse that is there.")
+    ] = False,
+) -> None:
+    """Bring a backup back into an empty warehouse, checked, whole or not at all."""
+    from loaders.operations.restore import restore as bring_back
+
+    with plain_errors():
+        held = bring_back(folder, replace=replace)
+    release = held.release_id or "chưa có / none"
+    _plain(console, f"restored as of {held.created_at}, release {release}, head {held.chain_head}")
+    _plain(console, "Kiểm tra tiếp / check it: nq42 audit verify, nq42 doctor")
+
+
 def add_operations(app: typer.Typer) -> None:
     """The commands as verbs of `nq42`."""
-    for command in (doctor, status):
+    for command in (doctor, status, backup, restore):
         app.command()(command)
