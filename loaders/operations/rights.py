@@ -17,16 +17,27 @@ from loaders.postgres.database import Role, connect
 
 EXPECTED = Path(__file__).with_name("rights.txt")
 ROLES = tuple(role.value for role in Role if role is not Role.ADMIN)
-#: Schemas whose tables come and go: who owns them, and who else may read each.
+
+
+class Moving(NamedTuple):
+    """A schema whose tables come and go: their owner, who has to read each, who else may."""
+
+    owner: Role
+    reader: Role | None = None
+    others: tuple[Role, ...] = ()
+
+
+# dbt lets readers see a mart while it is a candidate; without a right on the schema they do not.
+MART_READERS = (Role.BI, Role.AUDITOR)
 MOVING = {
-    "stage": (Role.LOADER, None),
-    "raw": (Role.LOADER, Role.TRANSFORMER),
-    "reference": (Role.TRANSFORMER, Role.LOADER),
-    "staging": (Role.TRANSFORMER, None),
-    "intermediate": (Role.TRANSFORMER, None),
-    "kpi": (Role.TRANSFORMER, None),
-    "candidate": (Role.TRANSFORMER, None),
-    "marts": (Role.PUBLISHER, Role.BI),
+    "stage": Moving(Role.LOADER),
+    "raw": Moving(Role.LOADER, Role.TRANSFORMER),
+    "reference": Moving(Role.TRANSFORMER, Role.LOADER),
+    "staging": Moving(Role.TRANSFORMER),
+    "intermediate": Moving(Role.TRANSFORMER),
+    "kpi": Moving(Role.TRANSFORMER),
+    "candidate": Moving(Role.TRANSFORMER, None, MART_READERS),
+    "marts": Moving(Role.PUBLISHER, Role.BI, MART_READERS),
 }
 SCHEMAS = (*MOVING, "quarantine", "publication", "audit")
 SHOWN = 8
@@ -76,7 +87,7 @@ def compare(connection: psycopg.Connection) -> tuple[list[Right], list[Right]]:
     due = {
         Right("table", f"{schema}.{name}", reader.value, "select")
         for schema, name in _readable_tables(connection)
-        if (reader := MOVING[schema][1]) is not None
+        if (reader := MOVING[schema].reader) is not None
     }
     lost = (expected | due) - found
     gained = {right for right in found - expected if not _is_usual(right)}
@@ -84,11 +95,14 @@ def compare(connection: psycopg.Connection) -> tuple[list[Right], list[Right]]:
 
 
 def _is_usual(right: Right) -> bool:
-    """Of a table that comes and goes: its reader's right, and its proper owner."""
-    owner, reader = MOVING.get(right.object.partition(".")[0], (None, None))
-    return (right.kind == "owner" and right.who == owner) or (
-        right.kind == "table" and right.who == reader and right.what == "select"
-    )
+    """Of a table that comes and goes: its readers' right, and its proper owner."""
+    moving = MOVING.get(right.object.partition(".")[0])
+    if moving is None:
+        return False
+    if right.kind == "owner":
+        return right.who == moving.owner
+    may_read = right.who in (moving.reader, *moving.others)
+    return right.kind == "table" and right.what == "select" and may_read
 
 
 def _readable_tables(connection: psycopg.Connection) -> list[tuple[str, str]]:

@@ -10,12 +10,20 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import yaml
 
 from loaders.operations import local_checks as local
 from loaders.operations import server_checks as server
 from loaders.operations.checks import Check, guarded
 from loaders.operations.doctor import check_connection, examine
-from loaders.operations.rights import Right, check_rights, compare, read_expected, read_rights
+from loaders.operations.rights import (
+    MART_READERS,
+    Right,
+    check_rights,
+    compare,
+    read_expected,
+    read_rights,
+)
 from loaders.postgres.database import Role, admin_url, connect, conninfo
 from loaders.settings import PROJECT_ROOT, Settings, SettingsError, get_settings
 from loaders.stages import installation
@@ -309,6 +317,22 @@ def test_a_changed_right_is_named_and_its_fix_puts_it_right(
         if found.fix.startswith(("grant", "revoke")):
             connection.execute(found.fix)  # type: ignore[arg-type]
             assert compare(connection) == ([], [])
+        connection.rollback()
+
+
+def test_what_dbt_and_publish_grant_on_a_mart_is_usual(warehouse: Warehouse) -> None:
+    project = yaml.safe_load((PROJECT_ROOT / "dbt_project" / "dbt_project.yml").read_text("utf-8"))
+    granted = project["models"]["nq42"]["marts"]["+grants"]["select"]
+    assert set(granted) == {role.value for role in MART_READERS}
+    with connect(Role.ADMIN) as connection:
+        connection.execute("create table candidate.x (n int)")
+        connection.execute("alter table candidate.x owner to nq42_transformer")
+        connection.execute(f"grant select on candidate.x to {', '.join(granted)}")
+        assert compare(connection) == ([], [])
+        connection.execute("alter table candidate.x set schema marts")
+        assert compare(connection)[1] == [Right("owner", "marts.x", "nq42_transformer", "all")]
+        connection.execute("alter table marts.x owner to nq42_publisher")
+        assert compare(connection) == ([], [])
         connection.rollback()
 
 
