@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import html
 import json
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -25,6 +27,13 @@ if TYPE_CHECKING:
 #: The Airflow connection that the setting NQ42_NOTICE_SMTP_URL becomes.
 SMTP_CONNECTION = "nq42_notice"
 TIMEOUT_SECONDS = 10
+
+ABSENCES = {
+    "late": "quá hạn, chưa nhận được / past its due day, nothing has arrived",
+    "given_up": "hết thời gian chờ / no longer waited for",
+}
+
+log = logging.getLogger(__name__)
 
 
 class WebhookNotifier(BaseNotifier):
@@ -89,6 +98,15 @@ def smtp_connection(url: str) -> str:
     )
 
 
+@contextmanager
+def quietly() -> Iterator[None]:
+    """What goes wrong is logged, without its text, and the task ends as it would without it."""
+    try:
+        yield
+    except Exception as error:
+        log.error("notice was not sent: %s", type(error).__name__)
+
+
 def send(context: Mapping[str, Any], notice: Notice) -> None:
     """To every channel that the settings name; one that fails does not keep another from it."""
     settings, notifiers = get_settings(), list[BaseNotifier]()
@@ -98,19 +116,21 @@ def send(context: Mapping[str, Any], notice: Notice) -> None:
         url = settings.notice_webhook_url.get_secret_value()
         notifiers.append(WebhookNotifier(url, notice))
     for notifier in notifiers:
-        notifier(context)  # logs what goes wrong
+        with quietly():
+            notifier(context)
 
 
 def notify_failure(context: Mapping[str, Any]) -> None:
     """The task has failed for good: retries are not told."""
-    _tell(context, context.get("exception"))
+    ti, error = context["ti"], context.get("exception")
+    _open(context, classify(ti.dag_id, ti.task_id, error), safe_reason(error))
 
 
-def notify_skipped(context: Mapping[str, Any]) -> None:
-    """A source that has sent nothing, to the last try; other skips are nobody's business."""
-    error = context.get("exception")
-    if str(error or "").startswith("missing:"):
-        _tell(context, error)
+def tell_absence(context: Mapping[str, Any], absence: str) -> None:
+    """A delivery is ``late`` or ``given_up``; called by the task itself, which goes on."""
+    reason = ABSENCES.get(absence, absence)
+    with quietly():
+        _open(context, Alert.MISSING, reason)
 
 
 def notify_success(context: Mapping[str, Any]) -> None:
@@ -125,21 +145,17 @@ class ApprovalNotifier(BaseNotifier):
     """Tells that a candidate waits for a person; sent when the question is asked."""
 
     def notify(self, context: Any) -> None:
-        candidate_id = context["task"].gated["subject_id"]
-        reason = f"bản dự thảo / candidate {candidate_id} (nq42 approve)"
-        _open(context, _notice(context, Alert.APPROVAL_WAITING, reason))
+        with quietly():
+            candidate_id = context["task"].gated["subject_id"]
+            reason = f"bản dự thảo / candidate {candidate_id} (nq42 approve)"
+            _open(context, Alert.APPROVAL_WAITING, reason)
 
 
-def _tell(context: Mapping[str, Any], error: BaseException | str | None) -> None:
-    ti = context["ti"]
-    alert = classify(ti.dag_id, ti.task_id, error)
-    _open(context, _notice(context, alert, safe_reason(error)))
-
-
-def _open(context: Mapping[str, Any], notice: Notice) -> None:
+def _open(context: Mapping[str, Any], alert: Alert, reason: str) -> None:
     settings = get_settings()
     if settings.notice_smtp_url is None and settings.notice_webhook_url is None:
         return
+    notice = _notice(context, alert, reason)
     if open_notice(settings.home, notice):
         send(context, notice)
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from airflow.sdk import Asset, ExceptionRetryPolicy, RetryAction, RetryRule, get_current_context
 from airflow.sdk.exceptions import AirflowFailException
 
-from dags.notices import notify_failure, notify_success
+from dags.notices import notify_failure, notify_success, tell_absence
 from loaders.settings import register_secret_source
 
 TIMEZONE = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -190,3 +190,4 @@ def notify_absence(source: str, dataset: str, period: str, absence: str) -> None
         period,
         absence,
     )
+    tell_absence(get_current_context(), absence)

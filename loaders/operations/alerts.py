@@ -144,11 +144,6 @@ def classify(dag_id: str, task_id: str, error: BaseException | str | None) -> Al
         return RELEASE_TASKS.get(task_id, Alert.TASK_FAILED)
     if dag_id == "maintain_retention":
         return Alert.RETENTION_FAILED
-    for word, alert in (
-        ("refused:", Alert.REFUSED),
-        ("held:", Alert.HELD),
-        ("missing:", Alert.MISSING),
-    ):
-        if text.startswith(word):
-            return alert
-    return Alert.TASK_FAILED
+    if text.startswith("refused:"):
+        return Alert.REFUSED
+    return Alert.HELD if text.startswith("held:") else Alert.TASK_FAILED

@@ -18,12 +18,7 @@ from loaders.files import write_text
 from loaders.operations.alerts import Alert
 
 #: Errors whose text the stages wrote themselves; others may quote a row or a password.
-SAFE_ERRORS = frozenset(
-    (
-        *("AirflowFailException", "AirflowSkipException"),
-        *("DeliveryMissing", "SourceUnreachable"),
-    )
-)
+SAFE_ERRORS = frozenset(("AirflowFailException", "SourceUnreachable"))
 #: Of the page of a DAG, for the English half.
 IMPACT, RERUN = "Impact of failure", "How to rerun"
 OWNER_VI, OWNER_EN = "Nhóm vận hành nq42", "the operators of nq42"
