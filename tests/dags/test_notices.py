@@ -78,12 +78,13 @@ def with_month(*, session, **arguments):
     return run
 
 dagrun.get_or_create_dagrun = with_month
+dag = DagBag(dag_folder=sys.argv[3]).get_dag("import_health")
 ended = []
 for month, steps, variables in json.loads(sys.argv[1]):
     os.environ.update(variables)
     get_settings.cache_clear()
     Path(sys.argv[2]).write_text(json.dumps(steps))
-    run = DagBag(dag_folder=sys.argv[3]).get_dag("import_health").test()
+    run = dag.test()
     (ti,) = run.get_task_instances()
     ended.append([str(ti.state), ti.try_number])
 print("\\n" + json.dumps(ended))
