@@ -159,3 +159,16 @@ def check_airflow(settings: Settings) -> Check:
         fix = f"read {logs}/airflow-<part>.log, then nq42 up: it stops the rest and starts anew"
         return Check(name, "error", f"ended: {', '.join(sorted(dead))}", fix)
     return Check(name, "ok", ", ".join(sorted(parts)))
+
+
+def check_notices(settings: Settings) -> Check:
+    """Whether anybody is told of a failure."""
+    name = "thông báo / messages"
+    fix = "set NQ42_NOTICE_SMTP_URL with NQ42_NOTICE_TO, or NQ42_NOTICE_WEBHOOK_URL (.env.example)"
+    if settings.notice_smtp_url is not None and settings.notice_to is None:
+        return Check(name, "error", "there is a mail server and no NQ42_NOTICE_TO", fix)
+    channels = {"mail": settings.notice_smtp_url, "webhook": settings.notice_webhook_url}
+    found = [channel for channel, address in channels.items() if address is not None]
+    if not found:
+        return Check(name, "warning", "nobody is told when a task fails", fix)
+    return Check(name, "ok", " and ".join(found))

@@ -130,6 +130,14 @@ def test_a_dead_airflow_process(tmp_path: Path) -> None:
     broken(local.check_airflow(settings), "scheduler", "nq42 up")
 
 
+def test_that_nobody_is_told_of_failures() -> None:
+    assert local.check_notices(Settings()).status == "warning"
+    mail = "smtp://127.0.0.1"
+    broken(local.check_notices(Settings(notice_smtp_url=mail)), "NQ42_NOTICE_TO")
+    both = Settings(notice_smtp_url=mail, notice_to="a@example.invalid", notice_webhook_url="x")
+    assert local.check_notices(both).found == "mail and webhook"
+
+
 def test_a_check_that_breaks_is_an_error_and_stops_no_other() -> None:
     def breaks() -> Check:
         raise RuntimeError("unexpected")
