@@ -41,6 +41,7 @@ from loaders.stages.intake import import_dataset
 from loaders.stages.publish import publish
 from tests.candidates import make_candidate
 from tests.conftest import TEST_KEY, Warehouse
+from tests.integration.admins import plain_admin
 from tests.integration.commands import nq42
 from tests.integration.members import DATASET, SOURCE, deliver, row
 from tests.marts import marts_as_csv
@@ -146,6 +147,18 @@ def test_what_comes_back_is_what_was_there_and_the_next_month_goes_on(
     make_candidate("2025-07-one", [{}, {"period": "2025-07"}], period="2025-07")
     assert publish("2025-07-one").release_id == "2025-07.1"
     assert findings() == []
+
+
+def test_an_admin_login_without_superuser_rights_is_enough(
+    made: Made, database_server: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NQ42_HOME", str(tmp_path / "home"))
+    with plain_admin(database_server):
+        restore(made.folder)
+        assert (findings(), owners()) == ([], made.owners)
+        back_up(tmp_path / "again")
+        restore(tmp_path / "again", replace=True)
+        assert (findings(), marts_as_csv()) == ([], made.marts)
 
 
 def test_only_the_owner_may_read_a_backup_and_the_key_is_not_in_it(made: Made) -> None:
