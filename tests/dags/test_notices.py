@@ -31,7 +31,7 @@ DAG_FILE = """
     import psycopg
     from airflow.sdk import DAG, ExceptionRetryPolicy, RetryAction, RetryRule, task
     from airflow.sdk.exceptions import AirflowFailException
-    from dags.wiring import RETRY_POLICY, SourceUnreachable, dag_arguments, wait_or_skip
+    from dags.wiring import RETRY_POLICY, SourceUnreachable, dag_arguments
 
     SOON = dt.timedelta(seconds=0.1)
     rules = [
@@ -320,9 +320,7 @@ def hooked(
         monkeypatch.setenv("NQ42_HOME", str(tmp_path))
         get_settings.cache_clear()
         context = {
-            "ti": SimpleNamespace(
-                dag_id="import_health", task_id="staff", try_number=wiring.LATE_RETRIES + 1
-            ),
+            "ti": SimpleNamespace(dag_id="import_health", task_id="staff"),
             "dag_run": SimpleNamespace(run_type="scheduled", run_id="r", partition_key="2025-06"),
             "dag": DAG("import_health", schedule=None, doc_md=DOC),
         }
@@ -332,37 +330,23 @@ def hooked(
     get_settings.cache_clear()
 
 
-def _give_up() -> None:
-    with pytest.raises(wiring.AirflowSkipException):
-        wiring.wait_or_skip("nothing in the inbox")
-
-
-def test_a_silent_source_is_told_when_it_is_given_up(
+def test_an_absence_is_told_once_and_fails_no_task(
     hooked: tuple[dict[str, Any], list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context, hooks = hooked
-    context["ti"].try_number = 1
-    with pytest.raises(wiring.DeliveryMissing):
-        wiring.wait_or_skip("nothing in the inbox")
-    assert hooks == []
-    context["ti"].try_number = wiring.LATE_RETRIES + 1
-    _give_up()
-    _give_up()
-    assert [hook["alert"] for hook in hooks] == ["missing"]
-    assert "Lý do: nothing in the inbox" in hooks[0]["text"]
-    context["dag_run"].run_type = "manual"
-    context["dag_run"].partition_key = "2025-07"
-    _give_up()
-    assert len(hooks) == 1  # who started the run sees it end
+    for absence in ("late", "late", "given_up"):
+        wiring.notify_absence("health", "staff", "2025-06", absence)
+    assert [hook["alert"] for hook in hooks] == ["missing", "missing"]
+    assert "past its due day" in hooks[0]["text"] and "no longer waited for" in hooks[1]["text"]
 
     def breaks(*_: object) -> None:
         raise RuntimeError
 
-    context["dag_run"].run_type = "scheduled"
     monkeypatch.setattr(notices, "open_notice", breaks)
-    _give_up()
+    wiring.notify_absence("health", "staff", "2025-07", "late")
     context["task"] = SimpleNamespace(gated={"subject_id": "2025-06-abc"})
     ApprovalNotifier()(context)  # would fail the task that asks
+    assert len(hooks) == 2
 
 
 def test_a_candidate_that_waits_is_told_once_and_its_end_once(
