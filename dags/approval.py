@@ -14,6 +14,8 @@ from airflow.sdk.exceptions import (
     TaskAwaitingInput,
 )
 
+from dags.notices import ApprovalNotifier
+
 #: How long the task stays parked before it looks for an answer from outside, or for a later run:
 #: a twentieth of the time that it has waited, within these limits.
 SOONEST, LATEST = dt.timedelta(minutes=1), dt.timedelta(minutes=15)
@@ -56,6 +58,7 @@ class ApproveRelease(ApprovalOperator):
                 ),
             },
             response_timeout=SOONEST,
+            notifiers=ApprovalNotifier(),
             # An answer that is refused must not be asked for again in the same breath: Airflow was
             # seen to retry a task that had failed for good after it was parked.
             retries=0,

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from airflow.sdk import Asset, ExceptionRetryPolicy, RetryAction, RetryRule, get_current_context
 from airflow.sdk.exceptions import AirflowFailException
 
+from dags.notices import notify_failure, notify_success, tell_absence
 from loaders.settings import register_secret_source
 
 TIMEZONE = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -96,7 +97,8 @@ def dag_arguments(
             "retry_policy": RETRY_POLICY,
             "priority_weight": priority_weight,
             "weight_rule": "absolute",
-            "on_failure_callback": log_failure,
+            "on_failure_callback": [log_failure, notify_failure],
+            "on_success_callback": notify_success,
         },
     }
 
@@ -188,3 +190,4 @@ def notify_absence(source: str, dataset: str, period: str, absence: str) -> None
         period,
         absence,
     )
+    tell_absence(get_current_context(), absence)

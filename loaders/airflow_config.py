@@ -159,11 +159,15 @@ def _telemetry(settings: Settings) -> dict[str, str]:
     }
 
 
+def metadata_database() -> str:
+    """The name of Airflow's database, beside the warehouse on the same server."""
+    return f"{admin_url().database}_airflow"
+
+
 def _metadata_url() -> str:
     """A database of its own beside the warehouse; two warehouses on one server do not meet."""
-    name = f"{admin_url().database}_airflow"
     return (
-        make_url(ensure_database(name))
+        make_url(ensure_database(metadata_database()))
         .set(drivername="postgresql+psycopg2")
         .render_as_string(hide_password=False)
     )

@@ -125,6 +125,12 @@ def status(settings: Settings) -> Service | None:
     return Service(document["url"], USER, folder / "passwords.json")
 
 
+def components(settings: Settings) -> dict[str, bool]:
+    """Each part of the Airflow that was started last, and whether it runs; empty after a stop."""
+    parts = _read(settings.home / "airflow" / "service.json").get("processes", {})
+    return {name: processes.is_same(part["pid"], part["started"]) for name, part in parts.items()}
+
+
 # --- processes ----------------------------------------------------------------------------------
 
 

@@ -48,6 +48,11 @@ class Settings(BaseSettings):
     population_basis: Literal["statistics_office", "register"] = "statistics_office"
     landing_retention_days: int = Field(default=365, ge=1)
     arrival_poll_seconds: float = Field(default=600, gt=0)
+    disk_free_min_gb: float = Field(default=5, ge=0)
+    notice_smtp_url: SecretStr | None = None
+    notice_from: str | None = None
+    notice_to: str | None = None
+    notice_webhook_url: SecretStr | None = None
     log_format: Literal["console", "json"] = "console"
     executor: Literal["local", "celery"] = "local"
     workers: int = Field(default=2, ge=1)
@@ -70,6 +75,10 @@ class Settings(BaseSettings):
         "openlineage_url",
         "otel_url",
         "drop_keys",
+        "notice_smtp_url",
+        "notice_from",
+        "notice_to",
+        "notice_webhook_url",
         mode="before",
     )
     @classmethod

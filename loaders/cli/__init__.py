@@ -13,6 +13,7 @@ from loaders.cli.audit import audit_app
 from loaders.cli.common import console, errors, plain_errors, print_record
 from loaders.cli.docs import docs_app
 from loaders.cli.history import add_history
+from loaders.cli.operations import add_operations
 from loaders.cli.rules import rules
 from loaders.cli.trace import add_trace
 from loaders.log import configure_logging
@@ -35,6 +36,7 @@ add_trace(audit_app)
 app.add_typer(audit_app, name="audit")
 app.add_typer(docs_app, name="docs")
 app.command()(rules)
+add_operations(app)
 
 Source = Annotated[str, typer.Argument(help="Source system, such as health.")]
 DatasetName = Annotated[str, typer.Argument(help="Dataset of the source, such as staff.")]
@@ -45,7 +47,8 @@ RunId = Annotated[str, typer.Option(help="Name of the run in the audit trail.")]
 
 @app.callback()
 def _start() -> None:
-    configure_logging(get_settings().log_format)
+    with plain_errors():  # a setting that is wrong is one clear message too
+        configure_logging(get_settings().log_format)
 
 
 @app.command()

@@ -139,6 +139,11 @@ def status(home: Path) -> Status:
     return Status(running=pid is not None, pid=pid, port=port, data=cluster / "data")
 
 
+def program_folders() -> list[Path]:
+    """Folders of the wheel with PostgreSQL's programs, one for each version that it holds."""
+    return sorted(path.parent for path in _package().glob("pginstall*/bin/postgres"))
+
+
 # --- where it lives, and as whom ----------------------------------------------------------------
 
 

@@ -45,9 +45,14 @@ def _migrate_once(applied: list[str]) -> None:
         connection.autocommit = True
         # yoyo's own lock is a row, which a killed process leaves behind; this one ends with us.
         connection.execute("select pg_advisory_lock(%s)", (LOCK_KEY,))
-        connection.execute((SQL_FOLDER / "server" / "roles.sql").read_text(encoding="utf-8"))
-        _set_bi_login(connection)
+        prepare_roles(connection)
         _apply(applied)
+
+
+def prepare_roles(connection: psycopg.Connection) -> None:
+    """What no dump brings along: the roles, their memberships, who may connect. Repeatable."""
+    connection.execute((SQL_FOLDER / "server" / "roles.sql").read_text(encoding="utf-8"))
+    _set_bi_login(connection)
 
 
 def _apply(applied: list[str]) -> None:

@@ -13,6 +13,7 @@ from loaders.postgres.migrate import migrate
 from loaders.settings import get_settings
 from loaders.stages.build import seed_reference
 from loaders.stages.gate import ensure_raw_tables
+from loaders.stages.installation import record_installation
 
 
 def prepare_warehouse() -> None:
@@ -21,13 +22,15 @@ def prepare_warehouse() -> None:
     Safe to repeat.
 
     Raises:
-        SettingsError: the pseudonym key is missing: better now than with the first file.
+        SettingsError: the pseudonym key is missing, or is not the one that this warehouse was
+            filled with: better now than with the first file.
         BuildError: a seed does not load.
     """
     get_settings().require_pseudonym_key()
     migrate()
     datasets = [dataset for contract in load_contracts() for dataset in contract.datasets]
     with connect(Role.LOADER) as connection:
+        record_installation(connection)
         ensure_raw_tables(connection, datasets)
         record_schedule(connection, datasets)
     seed_reference()

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from loaders.contracts.model import load_contracts
+import psycopg
+
+from loaders.contracts.model import Dataset, load_contracts
 from loaders.postgres.database import Role, connect
 from loaders.stages.gate import ensure_raw_tables
 from tests.conftest import Warehouse
@@ -50,10 +52,17 @@ def correct(path: Path, *lines: str) -> Path:
     return corrections
 
 
+def prepare_raw(connection: psycopg.Connection) -> list[Dataset]:
+    """The raw tables of every dataset, which are given back."""
+    datasets = [dataset for contract in load_contracts() for dataset in contract.datasets]
+    ensure_raw_tables(connection, datasets)
+    return datasets
+
+
 def prepare() -> None:
     """The raw tables, and one commune: 21010."""
     with connect(Role.LOADER) as connection:
-        ensure_raw_tables(connection, [d for c in load_contracts() for d in c.datasets])
+        prepare_raw(connection)
     with connect(Role.TRANSFORMER) as connection:
         connection.execute(
             "create table reference.geo_unit as"

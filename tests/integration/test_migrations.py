@@ -7,13 +7,13 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
-import pytest
 from psycopg import sql
 from sqlalchemy.engine import URL
 
 from loaders.postgres.database import Role, connect, conninfo
 from loaders.postgres.migrate import SQL_FOLDER, migrate
-from loaders.settings import PROJECT_ROOT, get_settings
+from loaders.settings import PROJECT_ROOT
+from tests.integration.admins import ROLES, plain_admin
 
 ALL = sorted(path.stem for path in SQL_FOLDER.glob("[0-9]*.sql"))
 SCRIPT = "from loaders.postgres.migrate import migrate; print(len(migrate()))"
@@ -72,36 +72,9 @@ def test_a_lock_row_that_a_killed_migration_left_behind_is_no_obstacle(
     assert migrate() == []
 
 
-def test_an_admin_login_without_superuser_rights_is_enough(
-    database_server: URL, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As on a managed server: it may create roles, and owns the database."""
-    with psycopg.connect(conninfo(database_server), autocommit=True) as connection:
-        name = "nq42_test_plain_admin"
-        roles = [role for role in Role if role is not Role.ADMIN]
-
-        def clean() -> None:
-            connection.execute(f"drop database if exists {name} with (force)")
-            connection.execute(f"drop role if exists {name}")
-
-        clean()
-        connection.execute(f"create role {name} login createrole password 'plain-admin-password'")
-        # Another database's admin made the roles: this one is given the right to hand them out.
-        for role in roles:
-            exists = "select 1 from pg_roles where rolname = %s"
-            if connection.execute(exists, (role.value,)).fetchone() is None:
-                connection.execute(f"create role {role} nologin")
-            connection.execute(f"grant {role} to {name} with admin option")
-        connection.execute(f"create database {name} owner {name} template template0")
-        address = database_server.set(database=name, username=name, password="plain-admin-password")
-        monkeypatch.setenv("NQ42_DATABASE_URL", address.render_as_string(hide_password=False))
-        get_settings.cache_clear()
-        try:
-            assert migrate() == ALL
-            for role in roles:
-                with connect(role) as as_role:
-                    assert as_role.execute("select current_user").fetchone() == (role.value,)
-        finally:
-            clean()
-            monkeypatch.undo()
-            get_settings.cache_clear()
+def test_an_admin_login_without_superuser_rights_is_enough(database_server: URL) -> None:
+    with plain_admin(database_server):
+        assert migrate() == ALL
+        for role in ROLES:
+            with connect(role) as as_role:
+                assert as_role.execute("select current_user").fetchone() == (role.value,)

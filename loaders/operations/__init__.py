@@ -1,0 +1,1 @@
+"""What keeps an installation going: doctor, status, backup and restore, what alerts say."""
