@@ -13,14 +13,13 @@ the world itself changed (``expectations/breaks.yaml``) the history begins anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import psycopg
 import yaml
-from psycopg import sql
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from loaders.periods import end_of
@@ -123,28 +122,34 @@ class History(BaseModel):
             f"periods the latest one, {'20 points' if self.is_share else 'half to double'}"
         )
 
+    def columns(self) -> str:
+        """Value and number of rows behind it, as aggregates over rows b; of one part only."""
+        only = f" FILTER (WHERE {self.where})" if self.where else ""
+        column = f'b."{self.column}"'
+        value = {
+            "rows": f"count(*){only}::numeric",
+            "sum": f"coalesce(sum({column}){only}, 0)::numeric",
+            "null_share": f"coalesce(avg(({column} IS NULL)::int){only}, 0)",
+        }[self.measure]
+        return f"{value}, count(*){only}"
+
     def figures(self) -> str:
         """SELECT of part, value and the number of rows behind it, FROM {batch}."""
         where = f" WHERE {self.where}" if self.where else ""
-        column = f'b."{self.column}"'
-        part, value = {
-            "rows": ("'rows'", "count(*)::numeric"),
-            "sum": (f"'{self.column}'", f"coalesce(sum({column}), 0)::numeric"),
-            "null_share": (f"'{self.column}'", f"coalesce(avg(({column} IS NULL)::int), 0)"),
-            "code_mix": (
-                f"coalesce({column}::text, '∅')",
-                "count(*) / sum(count(*)) OVER ()",
-            ),
-        }[self.measure]
-        size = "sum(count(*)) OVER ()" if self.measure == "code_mix" else "count(*)"
-        grouped = " GROUP BY 1" if self.measure == "code_mix" else ""
+        if self.measure != "code_mix":
+            part = self.column or self.measure
+            return f"SELECT '{part}', {self.columns()} FROM {{batch}} AS b"
         return (
-            f"SELECT {part} AS part, {value} AS value, {size} AS rows"
-            f" FROM {{batch}} AS b{where}{grouped}"
+            f"SELECT coalesce(b.\"{self.column}\"::text, '∅'), count(*) / sum(count(*)) OVER (),"
+            f" sum(count(*)) OVER () FROM {{batch}} AS b{where} GROUP BY 1"
         )
 
-    def query(self) -> str:
-        """The rule's query: a row for each figure outside its band, the worst first."""
+    def query(self, found: str | None = None) -> str:
+        """The rule's query: a row for each figure outside its band, the worst first.
+
+        Args:
+            found: SQL of the figures that were measured already, in place of `figures`.
+        """
         name = self.name.replace("'", "''")
         season = " AND substr(r.period, 5) = substr('$period', 5)" if self.seasonal else ""
         if self.is_share:
@@ -157,7 +162,7 @@ class History(BaseModel):
             below, above, digits = "0.5 * abs(usual)", "abs(usual)", 0
         shown = f'part AS "{self.column}", ' if self.measure == "code_mix" else ""
         return f"""
-WITH found AS ({self.figures()}),
+WITH found (part, value, rows) AS ({found or self.figures()}),
 earlier AS (
     SELECT e.period, e.parts FROM (
         SELECT DISTINCT ON (r.period)
@@ -210,16 +215,47 @@ ORDER BY abs(found - usual) / greatest(below, above) DESC, part
 """
 
 
-def figures_of(
-    connection: psycopg.Connection, table: sql.Identifier, wanted: Iterable[History]
-) -> dict[str, dict[str, Any]]:
-    """Name of a figure → part → value: what a later period is compared with."""
-    figures = {}
-    target = table.as_string(connection)
+Figures = list[tuple[str, Decimal, int]]
+
+
+def measure(
+    run: Callable[[str], Sequence[Sequence[Any]]], table: str, wanted: Sequence[History]
+) -> dict[str, Figures]:
+    """Name of a figure → its parts, each with its value and the number of rows behind it.
+
+    What has one part is measured in one scan of the table.
+
+    Args:
+        run: runs a query and returns its rows.
+        table: as it stands in SQL.
+    """
+    found: dict[str, Figures] = {}
+    single = [history for history in wanted if history.measure != "code_mix"]
+    if single:
+        columns = ", ".join(history.columns() for history in single)
+        (row,) = run(f"SELECT {columns} FROM {table} AS b")
+        for history, value, rows in zip(single, row[::2], row[1::2], strict=True):
+            found[history.name] = [(history.column or history.measure, value, rows)]
     for history in wanted:
-        query = history.figures().replace("{batch}", target)
-        row = connection.execute(
-            f"SELECT jsonb_object_agg(part, round(value, 6)) FROM ({query}) AS f".encode()
-        ).fetchone()
-        figures[history.name] = (row[0] if row else None) or {}
-    return figures
+        if history.measure == "code_mix":
+            rows = run(history.figures().replace("{batch}", table))
+            found[history.name] = [(part, value, size) for part, value, size in rows]
+    return found
+
+
+def as_sql(figures: Figures) -> str:
+    """Figures as a SELECT of part, value and rows, which may have no row."""
+    rows = ", ".join(
+        "('{}', {}::numeric, {}::numeric)".format(part.replace("'", "''"), value, size)
+        for part, value, size in figures
+    )
+    empty = "SELECT NULL::text, NULL::numeric, NULL::numeric WHERE false"
+    return f"VALUES {rows}" if rows else empty
+
+
+def as_record(figures: Figures) -> dict[str, int | float]:
+    """What is kept of a figure for later periods: part → value."""
+    return {
+        part: int(value) if value == int(value) else round(float(value), 6)
+        for part, value, _ in figures
+    }

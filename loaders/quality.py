@@ -5,7 +5,8 @@ A suite is data: ``expectations/intake/<source>__<dataset>.json`` and
 needs: id, version, kind (``row``: the failing rows are quarantined; ``dataset`` or ``release``:
 the whole is judged), dimension, owner, origin and a sentence in Vietnamese and English. A rule
 that looks across time says which figure should be ``like_before`` (`loaders.history`) instead of
-writing SQL.
+writing SQL; one that looks at one row at a time says with ``rows_where`` which rows break it, and
+all of these are judged in one scan of the table.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from string import Template
 from typing import Any, Literal
@@ -27,9 +28,10 @@ from uuid import UUID
 
 import psycopg
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from loaders.history import History
+from loaders.history import Figures, History, as_record, as_sql, measure
 from loaders.validations import keep_validation, raised_by
 
 EXPECTATIONS_DIR = Path(__file__).resolve().parents[1] / "expectations"
@@ -40,6 +42,10 @@ ROW_KEY = "_row_number"
 SQL_RULE = "unexpected_rows_expectation"
 #: What one sort or hash table of a rule may take; what is larger goes to disk.
 WORK_MEM = "64MB"
+#: A rule on the share of people (cards, visits) looks at so many rows of a long list: all the rows
+#: of every n-th person, by the key's hash; ``$one_in`` is that n, and 1 for shorter lists. A
+#: share of 1 % is then known to 0.03 points (one standard error).
+SAMPLE_ROWS = 100_000
 #: At intake: how many rows fail a rule, and the query that finds them; none of them is fetched.
 COUNTED = {
     "result_format": "BASIC",
@@ -84,6 +90,8 @@ class Rule:
     type: str
     kwargs: Mapping[str, Any]
     history: History | None = None
+    #: Of a query that looks at one row at a time: the condition under which the row breaks it.
+    condition: str | None = None
 
     @property
     def is_query(self) -> bool:
@@ -123,7 +131,11 @@ class Suite:
 
 @dataclass(frozen=True)
 class RuleOutcome:
-    """One rule's result. ``failing_rows_sql`` selects the failing row numbers (row rules)."""
+    """One rule's result.
+
+    ``failing_rows_sql`` selects the failing row numbers (row rules); where a condition says it all,
+    ``failing_where`` is that condition. ``figures`` are those that later periods are compared with.
+    """
 
     rule: Rule
     rows_scanned: int
@@ -131,6 +143,9 @@ class RuleOutcome:
     observed: str
     result: Literal["pass", "fail", "error"]
     failing_rows_sql: str | None = None
+    failing_where: str | None = None
+    failing_rows: Sequence[int] | None = None
+    figures: Mapping[str, int | float] | None = None
 
 
 def read_suite(path: Path) -> Suite:
@@ -172,12 +187,20 @@ def read_suite(path: Path) -> Suite:
 
 
 def _rule(entry: Mapping[str, Any], meta: RuleMeta, where: str) -> Rule:
-    """The rule with its query: a figure that should be like before becomes SQL here."""
-    kwargs = entry["kwargs"]
+    """The rule with its query: a condition or a figure that should be like before becomes SQL."""
+    severity, kwargs = entry["severity"], entry["kwargs"]
+    for short, kind in (("like_before", "dataset"), ("rows_where", "row")):
+        if short in kwargs and (
+            set(kwargs) != {short} or entry["type"] != SQL_RULE or meta.kind != kind
+        ):
+            raise SuiteError(f"{where}: {short!r} stands alone in a {SQL_RULE} of kind {kind}")
+    if "rows_where" in kwargs:
+        condition = kwargs["rows_where"]
+        where_clause = condition.replace("{", "{{").replace("}", "}}")
+        query = {"unexpected_rows_query": "SELECT _row_number FROM {batch} WHERE " + where_clause}
+        return Rule(meta, severity, SQL_RULE, query, condition=condition)
     if "like_before" not in kwargs:
-        return Rule(meta, entry["severity"], entry["type"], kwargs)
-    if set(kwargs) != {"like_before"} or entry["type"] != SQL_RULE or meta.kind != "dataset":
-        raise SuiteError(f"{where}: 'like_before' stands alone in a {SQL_RULE} of kind dataset")
+        return Rule(meta, severity, entry["type"], kwargs)
     try:
         history = History.model_validate(kwargs["like_before"])
     except ValidationError as error:
@@ -185,7 +208,7 @@ def _rule(entry: Mapping[str, Any], meta: RuleMeta, where: str) -> Rule:
         key = ".".join(map(str, ("like_before", *first["loc"])))
         raise SuiteError(f"{where}: {key}: {first['msg']}") from error
     query = {"unexpected_rows_query": history.query()}
-    return Rule(meta, entry["severity"], entry["type"], query, history)
+    return Rule(meta, severity, SQL_RULE, query, history)
 
 
 def suite_files(
@@ -215,80 +238,147 @@ def run_suite(
         One outcome per rule, in the suite's order. A rule that raised is an ``error``, and a rule
         that left no result is one too: a rule that did not run is a failure.
     """
-    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-    # Importing Great Expectations takes seconds; only gates pay for it.
-    import great_expectations as gx
+    with _table(url, schema, table) as (batch, engine):
+        target = f'"{schema}"."{table}"'
+        with engine.connect() as connection:
 
-    from loaders.query_rules import TYPE_OF
+            def run(query: str) -> list[tuple[Any, ...]]:
+                return [tuple(row) for row in connection.exec_driver_sql(query.replace("%", "%%"))]
 
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
-    with _one_connection_each() as pool:
-        source = context.data_sources.add_postgres(
-            "warehouse",
-            connection_string=url,
-            kwargs={
-                "poolclass": pool,
-                # Each query is a transaction of its own: nothing to begin, nothing to roll back.
-                "isolation_level": "AUTOCOMMIT",
-                "connect_args": {"options": f"-c work_mem={WORK_MEM}"},
-            },
-        )
-        with warnings.catch_warnings():
-            # Deprecated in favour of a schema in the connection, which its PostgreSQL source lacks.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            asset = source.add_table_asset(table, table_name=table, schema_name=schema)
-        batch = asset.add_batch_definition_whole_table("whole").get_batch()
-        expectations = [
-            {
-                "type": TYPE_OF.get(rule.meta.kind, rule.type) if rule.is_query else rule.type,
-                "kwargs": _substitute(rule.kwargs, variables),
-                "severity": rule.severity,
-                "meta": {"id": rule.meta.id},
-            }
-            for rule in suite.rules
-        ]
-        is_intake = any(rule.meta.kind == "row" for rule in suite.rules)
-        validation = batch.validate(
-            gx.ExpectationSuite(name=suite.name, expectations=expectations),
-            result_format=COUNTED if is_intake else DESCRIBED,
-        )
+            ((rows,),) = run(f"SELECT count(*) FROM {target}")
+            figures = _measure(run, target, suite.histories)
+        variables = {**variables, "one_in": str(max(1, rows // SAMPLE_ROWS))}
+        validate = partial(_validate, batch, suite, variables, figures)
+        validation = validate(suite.rules)
         results = {r.expectation_config.meta["id"]: r for r in validation.results}
-        rows = _row_count(source, schema, table)
-    target = f'"{schema}"."{table}"'
+        # What one scan judges fails as one: each rule of it is asked again by itself.
+        again = [r for r in suite.rules if r.condition and raised_by(results[r.meta.id])]
+        if again:
+            alone = [replace(rule, condition=None) for rule in again]
+            results |= {r.expectation_config.meta["id"]: r for r in validate(alone).results}
+            validation.results = [results[rule.meta.id] for rule in suite.rules]
     texts = {
         rule.meta.id: (rule.meta.description_vi, rule.meta.description_en) for rule in suite.rules
     }
     keep_validation(validation, suite.name, variables["period"], texts)
     return [
-        _outcome(rule, results.get(rule.meta.id), rows, target, variables) for rule in suite.rules
+        _outcome(rule, results.get(rule.meta.id), rows, target, variables, figures)
+        for rule in suite.rules
     ]
 
 
-@contextmanager
-def _one_connection_each() -> Iterator[type[StaticPool]]:
-    """The pool that engines take; the connections of all of them are closed at the end.
+def _validate(
+    batch: Any,
+    suite: Suite,
+    variables: Mapping[str, str],
+    figures: Mapping[str, Figures],
+    rules: Sequence[Rule],
+) -> Any:
+    """Great Expectations' result for these rules of a suite."""
+    import great_expectations as gx
 
-    Great Expectations makes engines of its own and forgets them. Each keeps its one connection for
-    all queries of a suite: to connect anew takes longer than most of them.
+    is_intake = any(rule.meta.kind == "row" for rule in suite.rules)
+    expectations = [
+        {
+            "type": _type(rule),
+            "kwargs": _kwargs(rule, variables, figures),
+            "severity": rule.severity,
+            "meta": {"id": rule.meta.id},
+        }
+        for rule in rules
+    ]
+    return batch.validate(
+        gx.ExpectationSuite(name=suite.name, expectations=expectations),
+        result_format=COUNTED if is_intake else DESCRIBED,
+    )
+
+
+def _type(rule: Rule) -> str:
+    from loaders.query_rules import TYPE_OF
+
+    if not rule.is_query:
+        return rule.type
+    return TYPE_OF.get("condition" if rule.condition else rule.meta.kind, rule.type)
+
+
+def _kwargs(
+    rule: Rule, variables: Mapping[str, str], figures: Mapping[str, Figures]
+) -> dict[str, Any]:
+    kwargs = dict(rule.kwargs)
+    if rule.condition:
+        kwargs["condition"] = rule.condition
+    if rule.history and rule.history.name in figures:
+        # Great Expectations reads braces as places to fill in, and `_substitute` dollar signs.
+        found = as_sql(figures[rule.history.name])
+        found = found.replace("{", "{{").replace("}", "}}").replace("$", "$$")
+        kwargs["unexpected_rows_query"] = rule.history.query(found)
+    return _substitute(kwargs, variables)
+
+
+def _measure(
+    run: Callable[[str], list[tuple[Any, ...]]], table: str, wanted: Sequence[History]
+) -> dict[str, Figures]:
+    """The figures that can be measured; the rule of another one raises, and says why."""
+    try:
+        return measure(run, table, wanted)
+    except SQLAlchemyError:
+        if len(wanted) == 1:
+            return {}
+    return {name: f for one in wanted for name, f in _measure(run, table, [one]).items()}
+
+
+@contextmanager
+def _table(url: str, schema: str, table: str) -> Iterator[tuple[Any, Any]]:
+    """Great Expectations' batch of a whole table and the engine that it is judged with.
+
+    Great Expectations makes several engines, and by default connects anew for each query, which
+    takes longer than most of them: all share one connection, which is closed at the end.
     """
-    pools: list[StaticPool] = []
+    opened: list[Any] = []
 
     class OneConnection(StaticPool):
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs)
-            pools.append(self)
+        def __init__(self, creator: Callable[..., Any], **kwargs: Any) -> None:
+            def connect_once(*args: Any) -> Any:
+                if not opened:
+                    opened.append(creator(*args))
+                return opened[0]
+
+            super().__init__(connect_once, **kwargs)
 
     try:
-        yield OneConnection
+        with warnings.catch_warnings():
+            # Deprecated in favour of a schema in the connection, which its PostgreSQL source lacks.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            source = _context().data_sources.add_or_update_postgres(
+                "warehouse",
+                connection_string=url,
+                kwargs={
+                    "poolclass": OneConnection,
+                    # Each query is a transaction of its own: nothing to begin or to roll back.
+                    "isolation_level": "AUTOCOMMIT",
+                    "connect_args": {"options": f"-c work_mem={WORK_MEM}"},
+                },
+                assets=[
+                    {"type": "table", "name": table, "table_name": table, "schema_name": schema}
+                ],
+            )
+        asset = source.get_asset(table)
+        yield asset.get_batch(asset.build_batch_request()), source.get_execution_engine().engine
     finally:
-        for pool in pools:
-            pool.dispose()
+        for connection in opened:
+            connection.close()
 
 
-def _row_count(source: Any, schema: str, table: str) -> int:
-    with source.get_execution_engine().engine.connect() as connection:
-        return connection.exec_driver_sql(f'SELECT count(*) FROM "{schema}"."{table}"').scalar_one()
+@cache
+def _context() -> Any:
+    """Great Expectations' context of this process; it keeps nothing on disk."""
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    # Importing Great Expectations takes seconds; only gates pay for it.
+    import great_expectations as gx
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    return context
 
 
 def _substitute(value: Any, variables: Mapping[str, str]) -> Any:
@@ -302,7 +392,12 @@ def _substitute(value: Any, variables: Mapping[str, str]) -> Any:
 
 
 def _outcome(
-    rule: Rule, result: Any, rows: int, target: str, variables: Mapping[str, str]
+    rule: Rule,
+    result: Any,
+    rows: int,
+    target: str,
+    variables: Mapping[str, str],
+    figures: Mapping[str, Figures],
 ) -> RuleOutcome:
     if result is None:
         return RuleOutcome(rule, rows, 0, "the rule did not run", "error")
@@ -316,7 +411,7 @@ def _outcome(
         observed = f"{failing} rows"
         if rule.meta.kind == "row":
             text = _substitute(rule.kwargs["unexpected_rows_query"], variables)
-            query = text.replace("{batch}", target)
+            query = text.format(batch=target)  # as Great Expectations does
         elif failing:
             observed = _first_row(found["details"]["unexpected_rows"], failing)
     else:
@@ -334,6 +429,9 @@ def _outcome(
         observed,
         "pass" if passed else "fail",
         query if failing else None,
+        _substitute(rule.condition, variables) if failing else None,
+        found.get("failing_rows"),
+        as_record(figures[rule.history.name]) if rule.history else None,
     )
 
 

@@ -1,24 +1,103 @@
 """Great Expectations' rule by query, run once; its own runs each query for rows and to count.
 
-Importing this module imports Great Expectations and makes the two types known to it.
+Importing this module imports Great Expectations and makes the types known to it.
 """
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from great_expectations.compatibility.sqlalchemy import sqlalchemy as sa
+from great_expectations.core.metric_domain_types import MetricDomainTypes
+from great_expectations.core.metric_function_types import MetricPartialFunctionTypes
+from great_expectations.execution_engine import SqlAlchemyExecutionEngine
 from great_expectations.expectations.core import UnexpectedRowsExpectation
+from great_expectations.expectations.metrics.metric_provider import metric_partial, metric_value
+from great_expectations.expectations.metrics.query_metric_provider import QueryMetricProvider
+from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 
-ROWS, COUNT = "unexpected_rows_query.table", "unexpected_rows_query.row_count"
+ROWS = "unexpected_rows_query.table"
+
+
+#: So many numbers of failing rows are kept, so that the query need not run again for them.
+FEW = 10_000
+
+
+class FailingRows(QueryMetricProvider):
+    """How many rows a query finds and, where they are few, their numbers."""
+
+    metric_name = "failing_rows.found"
+    value_keys = ("unexpected_rows_query",)
+    query_param_name = "unexpected_rows_query"
+
+    @metric_value(engine=SqlAlchemyExecutionEngine)
+    def _sqlalchemy(
+        cls,
+        execution_engine: SqlAlchemyExecutionEngine,
+        metric_domain_kwargs: dict,
+        metric_value_kwargs: dict,
+        metrics: dict,
+        runtime_configuration: dict,
+    ) -> tuple[int, list[int] | None]:
+        batch, _, _ = execution_engine.get_compute_domain(
+            metric_domain_kwargs, domain_type=MetricDomainTypes.TABLE
+        )
+        query = cls._get_substituted_batch_subquery_from_query_and_batch_selectable(
+            query=cls._get_query_from_metric_value_kwargs(metric_value_kwargs),
+            batch_selectable=batch,
+            execution_engine=execution_engine,
+        )
+        # The query stands once, so it runs once, and of its rows only the first are kept.
+        statement = sa.text(
+            f"SELECT count(*), array_agg(f._row_number) FILTER (WHERE f.n <= {FEW})"
+            f" FROM (SELECT q._row_number, row_number() OVER () AS n FROM ({query}) AS q) AS f"
+        )
+        count, rows = execution_engine.execute_query(statement).fetchone()
+        return count, (rows or []) if count <= FEW else None
 
 
 class CountedRowsExpectation(UnexpectedRowsExpectation):
-    """For row rules: how many rows fail. Which ones is asked where they go to quarantine."""
+    """For row rules that look at several rows at once."""
 
-    metric_dependencies: ClassVar[tuple[str, ...]] = (COUNT,)
+    metric_dependencies: ClassVar[tuple[str, ...]] = (FailingRows.metric_name,)
 
     def _validate(self, metrics: dict, *_: Any, **__: Any) -> dict:
-        count = metrics[COUNT]
+        count, rows = metrics[FailingRows.metric_name]
+        return {"success": count == 0, "result": {"observed_value": count, "failing_rows": rows}}
+
+
+class RowsWhere(TableMetricProvider):
+    """How many rows meet a condition; Great Expectations counts for all conditions in one scan."""
+
+    metric_name = "rows_where.count"
+    value_keys = ("condition",)
+
+    @metric_partial(
+        engine=SqlAlchemyExecutionEngine,
+        partial_fn_type=MetricPartialFunctionTypes.AGGREGATE_FN,
+        domain_type=MetricDomainTypes.TABLE,
+    )
+    def _sqlalchemy(
+        cls,
+        execution_engine: SqlAlchemyExecutionEngine,
+        metric_domain_kwargs: dict,
+        metric_value_kwargs: dict,
+        metrics: dict,
+        runtime_configuration: dict,
+    ) -> tuple[Any, dict, dict]:
+        condition = sa.literal_column(f"({metric_value_kwargs['condition']})")
+        return sa.func.count().filter(condition), metric_domain_kwargs, {}
+
+
+class RowsWhereExpectation(UnexpectedRowsExpectation):
+    """For row rules that look at one row at a time: how many meet the condition."""
+
+    condition: str
+    metric_dependencies: ClassVar[tuple[str, ...]] = (RowsWhere.metric_name,)
+    success_keys: ClassVar[tuple[str, ...]] = ("unexpected_rows_query", "condition")
+
+    def _validate(self, metrics: dict, *_: Any, **__: Any) -> dict:
+        count = metrics[RowsWhere.metric_name]
         return {"success": count == 0, "result": {"observed_value": count}}
 
 
@@ -33,5 +112,9 @@ class FiguresExpectation(UnexpectedRowsExpectation):
         return {"success": not rows, "result": result}
 
 
-#: Kind of rule → type of expectation that its query runs as.
-TYPE_OF = {"row": "counted_rows_expectation", "dataset": "figures_expectation"}
+#: Kind of query → type of expectation that it runs as.
+TYPE_OF = {
+    "condition": "rows_where_expectation",
+    "row": "counted_rows_expectation",
+    "dataset": "figures_expectation",
+}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
@@ -49,6 +49,13 @@ class Settings(BaseSettings):
     landing_retention_days: int = Field(default=365, ge=1)
     arrival_poll_seconds: float = Field(default=600, gt=0)
     log_format: Literal["console", "json"] = "console"
+    executor: Literal["local", "celery"] = "local"
+    workers: int = Field(default=2, ge=1)
+    redis_url: SecretStr | None = None
+    airflow_url: HttpUrl | None = None
+    openlineage_url: HttpUrl | None = None
+    otel_url: HttpUrl | None = None
+    drop_keys: Path | None = None
 
     @field_validator(
         "database_url",
@@ -58,6 +65,11 @@ class Settings(BaseSettings):
         "landing",
         "reports",
         "secrets_dir",
+        "redis_url",
+        "airflow_url",
+        "openlineage_url",
+        "otel_url",
+        "drop_keys",
         mode="before",
     )
     @classmethod
@@ -82,6 +94,19 @@ class Settings(BaseSettings):
         ):
             raise ValueError("NQ42_DATABASE_URL must start with postgresql://")
         return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _url_is_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://")):
+            raise ValueError("NQ42_REDIS_URL must start with redis:// or rediss://")
+        return value
+
+    @model_validator(mode="after")
+    def _celery_has_a_broker(self) -> Settings:
+        if self.executor == "celery" and self.redis_url is None:
+            raise ValueError("NQ42_EXECUTOR=celery needs NQ42_REDIS_URL, a Redis server's address")
+        return self
 
     @model_validator(mode="after")
     def _resolve_folders(self) -> Settings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -39,6 +39,7 @@ app.command()(rules)
 Source = Annotated[str, typer.Argument(help="Source system, such as health.")]
 DatasetName = Annotated[str, typer.Argument(help="Dataset of the source, such as staff.")]
 Month = Annotated[str, typer.Argument(help="Month YYYY-MM.")]
+Part = Literal["prepare", "api-server", "scheduler", "dag-processor", "triggerer", "worker"]
 RunId = Annotated[str, typer.Option(help="Name of the run in the audit trail.")]
 
 
@@ -212,6 +213,38 @@ def down() -> None:
     from loaders.airflow_service import down as stop
 
     stop(get_settings())
+
+
+@app.command()
+def airflow(
+    part: Annotated[Part, typer.Argument(help="Part of Airflow, or prepare: keys and metadata.")],
+    check: Annotated[bool, typer.Option("--check", help="Only ask whether it is alive.")] = False,
+) -> None:
+    """Run one part of Airflow in the foreground: for containers and service managers."""
+    from loaders import airflow_parts
+
+    with plain_errors():
+        if part == "prepare":
+            airflow_parts.prepare(get_settings())
+        elif not check:
+            airflow_parts.run(part, get_settings())
+        elif not airflow_parts.is_alive(part, get_settings()):
+            raise typer.Exit(1)
+
+
+@app.command()
+def drop(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 2222,
+    check: Annotated[bool, typer.Option("--check", help="Only ask whether it is alive.")] = False,
+) -> None:
+    """Run the SFTP server into which agencies put their deliveries."""
+    from loaders import sftp_drop
+
+    if check:
+        raise typer.Exit(not sftp_drop.is_alive(host, port))
+    with plain_errors():
+        sftp_drop.serve(get_settings(), host, port)
 
 
 @contracts_app.command("check")

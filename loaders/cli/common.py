@@ -17,7 +17,7 @@ errors = Console(stderr=True)
 @contextmanager
 def plain_errors() -> Iterator[None]:
     """An expected failure is one clear message and exit 1, not a traceback."""
-    from loaders.airflow_service import AirflowServiceError
+    from loaders.airflow_config import AirflowServiceError
     from loaders.contracts.model import ContractError
     from loaders.postgres.embedded import EmbeddedServerError
     from loaders.quality import SuiteError

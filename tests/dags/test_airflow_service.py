@@ -17,6 +17,7 @@ from psycopg import sql
 
 from loaders import airflow_service, processes
 from loaders.airflow_api import AirflowApi, AirflowApiError, Run
+from loaders.airflow_parts import PARTS
 from loaders.airflow_service import Service
 from loaders.contracts.model import get_contract, load_contracts
 from loaders.periods import TIMEZONE
@@ -223,7 +224,7 @@ def test_a_stale_file_stops_nobody(settings: Settings) -> None:
     """The number of a dead process may by now belong to another one: here, to this test."""
     folder = settings.home / "airflow"
     folder.mkdir(exist_ok=True)
-    parts = {name: {"pid": os.getpid(), "started": "1"} for name in airflow_service.COMPONENTS}
+    parts = {name: {"pid": os.getpid(), "started": "1"} for name in PARTS}
     document = {"url": "http://127.0.0.1:9", "processes": parts}
     (folder / "service.json").write_text(json.dumps(document))
     assert airflow_service.status(settings) is None

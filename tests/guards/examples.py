@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from psycopg import sql
+
+from loaders.history import History, as_record, measure
 
 #: In a change: how often the row stands; ``{n}`` in its texts is then 1, 2, 3 …
 TIMES = "times"
@@ -37,3 +40,13 @@ def insert(connection: Any, table: sql.Identifier, rows: list[dict[str, Any]]) -
             ),
             list(row.values()),
         )
+
+
+def figures_of(connection: Any, table: sql.Identifier, wanted: Sequence[History]) -> dict[str, Any]:
+    """The figures of a table as the record of its acceptance keeps them."""
+
+    def run(query: str) -> list[tuple[Any, ...]]:
+        return connection.execute(query.encode()).fetchall()
+
+    found = measure(run, table.as_string(connection), wanted)
+    return {name: as_record(figures) for name, figures in found.items()}

@@ -60,9 +60,18 @@ BROKEN = {
     "unknown dimension": (lambda e: e["meta"].update(dimension="beauty"), "meta.dimension"),
     "unknown key": (lambda e: e.update(colour="red"), "unknown keys ['colour']"),
     "history with SQL": (
-        lambda e: e["kwargs"].update(like_before={"measure": "rows"}),
+        lambda e: (
+            e["kwargs"].update(like_before={"measure": "rows"}),
+            e["kwargs"].pop("rows_where"),
+            e["kwargs"].update(unexpected_rows_query="SELECT 1 FROM {batch}"),
+        ),
         "'like_before' stands alone",
     ),
+    "condition with SQL": (
+        lambda e: e["kwargs"].update(unexpected_rows_query="SELECT 1 FROM {batch}"),
+        "'rows_where' stands alone",
+    ),
+    "condition of a dataset": (lambda e: e["meta"].update(kind="dataset"), "of kind row"),
     "history of a row": (
         lambda e: e.update(kwargs={"like_before": {"measure": "rows"}}),
         "of kind dataset",

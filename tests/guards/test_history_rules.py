@@ -10,10 +10,11 @@ import pytest
 from psycopg import sql
 
 from loaders import audit
-from loaders.history import Break, History, comparable_since, figures_of
+from loaders.history import Break, History, comparable_since
 from loaders.postgres.database import Role, connect, url
 from loaders.quality import SQL_RULE, Rule, RuleMeta, RuleOutcome, Suite, run_suite
 from tests.conftest import Warehouse
+from tests.guards.examples import figures_of
 
 SUBJECT = {"source": "agency", "dataset": "people"}
 ROWS = History(measure="rows")

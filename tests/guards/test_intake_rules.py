@@ -16,13 +16,12 @@ from pydantic import BaseModel, ConfigDict
 from loaders import audit
 from loaders.contracts.derive import column_list, table_columns
 from loaders.contracts.model import Dataset, load_contracts
-from loaders.history import figures_of
 from loaders.periods import end_of, months_of, school_year_of, start_of
 from loaders.postgres.database import Role, connect, url
 from loaders.quality import Rule, RuleOutcome, get_suite, run_suite, suite_files
 from loaders.stages.gate import ensure_raw_tables
 from tests.conftest import Warehouse
-from tests.guards.examples import expand, insert
+from tests.guards.examples import expand, figures_of, insert
 
 RULES_DIR = Path(__file__).parent / "rules"
 #: A dataset's own period by how often it comes, and the one before it.

@@ -17,10 +17,13 @@ from tests.conftest import Warehouse
 from tests.failing_rows import CASES, write_cards
 from tests.integration.members import DATASET, SOURCE
 
+#: More than `loaders.query_rules.FEW`: the gate asks the rule's query for them.
 FAILING = 30_000
 
 
-@pytest.mark.parametrize(("rule", "period"), [*zip(CASES, ("2025-06", "2025-07"), strict=True)])
+@pytest.mark.parametrize(
+    ("rule", "period"), [*zip(CASES, ("2025-06", "2025-07", "2025-08"), strict=True)]
+)
 def test_every_failing_row_of_a_batch_is_in_quarantine(
     ready: Warehouse, rule: str, period: str
 ) -> None:

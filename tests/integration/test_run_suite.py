@@ -9,8 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from loaders import quality
 from loaders.postgres.database import Role, connect, url
-from loaders.quality import read_suite, run_suite
+from loaders.quality import RuleOutcome, read_suite, run_suite
 from tests.conftest import Warehouse
 
 ROWS, FAILING = 2_000, 700
@@ -29,6 +30,12 @@ def rule(name: str, kind: str, type_: str, **kwargs: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def judge(folder: Path, table: str, *rules: dict[str, Any]) -> list[RuleOutcome]:
+    path = folder / f"{table}.json"
+    path.write_text(json.dumps({"name": table, "expectations": rules}), "utf-8")
+    return run_suite(url(Role.LOADER), "stage", table, read_suite(path), {"period": "2025-06"})
+
+
 @pytest.fixture
 def table(warehouse: Warehouse) -> str:
     with connect(Role.LOADER) as connection:
@@ -41,7 +48,7 @@ def table(warehouse: Warehouse) -> str:
     return "numbers"
 
 
-def test_every_failing_row_is_counted_and_named_over_few_connections(
+def test_every_failing_row_is_counted_and_named_over_one_connection(
     table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rules = [
@@ -56,8 +63,6 @@ def test_every_failing_row_is_counted_and_named_over_few_connections(
             for number in range(8)
         ),
     ]
-    path = tmp_path / f"{table}.json"
-    path.write_text(json.dumps({"name": table, "expectations": rules}), "utf-8")
     opened = []
     real = psycopg.connect
 
@@ -67,10 +72,8 @@ def test_every_failing_row_is_counted_and_named_over_few_connections(
 
     with monkeypatch.context() as patch:
         patch.setattr(psycopg, "connect", counted)
-        outcomes = run_suite(
-            url(Role.LOADER), "stage", table, read_suite(path), {"period": "2025-06"}
-        )
-    assert 0 < len(opened) < len(rules)
+        outcomes = judge(tmp_path, table, *rules)
+    assert len(opened) == 1
     assert all(connection.closed for connection in opened)
     assert [(o.result, o.rows_scanned, o.rows_failing) for o in outcomes] == [
         ("fail", ROWS, FAILING)
@@ -93,9 +96,54 @@ def test_a_table_without_rows_passes(table: str, tmp_path: Path) -> None:
             column_list=["_row_number", "value"],
         ),
     ]
-    path = tmp_path / f"{table}.json"
-    path.write_text(json.dumps({"name": table, "expectations": rules}), "utf-8")
     with connect(Role.LOADER) as connection:
         connection.execute("truncate stage.numbers")
-    outcomes = run_suite(url(Role.LOADER), "stage", table, read_suite(path), {"period": "2025-06"})
+    outcomes = judge(tmp_path, table, *rules)
     assert [(o.result, o.rows_scanned, o.rows_failing) for o in outcomes] == [("pass", 0, 0)] * 3
+
+
+def test_conditions_are_judged_in_one_scan_and_a_broken_one_fails_alone(
+    table: str, tmp_path: Path
+) -> None:
+    """The sequence counts how often the condition is looked at: once for each row, twice if not."""
+    with connect(Role.LOADER) as connection:
+        connection.execute("drop sequence if exists stage.looks")
+        connection.execute("create sequence stage.looks")
+
+    def conditions(*texts: str) -> list[dict[str, Any]]:
+        return [
+            rule(f"condition_{number}", "row", "unexpected_rows_expectation", rows_where=text)
+            for number, text in enumerate(texts)
+        ]
+
+    looked, negative = "nextval('stage.looks') < 0", "value < 0 and 'a%' like 'a%%' and ':x' <> '{'"
+    outcomes = judge(tmp_path, table, *conditions(looked, negative))
+    assert [(o.result, o.rows_failing) for o in outcomes] == [("pass", 0), ("fail", FAILING)]
+    with connect(Role.LOADER) as connection:
+        assert connection.execute("select last_value from stage.looks").fetchone() == (ROWS,)
+    outcomes = judge(tmp_path, table, *conditions("1 / (value - 1500) > 2", negative))
+    assert [o.result for o in outcomes] == ["error", "fail"]
+    assert (outcomes[1].rows_failing, outcomes[1].failing_where) == (FAILING, negative)
+    assert "DivisionByZero" in outcomes[0].observed
+
+
+def test_of_a_long_list_every_nth_person_is_looked_at(
+    table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A share of people is one in three here, and of all rows of a person or of none."""
+    query = (
+        "SELECT s.found, s.people, $one_in AS one_in FROM (SELECT count(*) FILTER (WHERE n = 2)"
+        " AS found, count(*) AS people FROM (SELECT value % 1500 AS person, count(*) AS n"
+        " FROM {batch} WHERE hashint8(value % 1500) % $one_in = 0 GROUP BY 1) p) s"
+        " WHERE s.found > 0.1 * s.people"
+    )
+    twice = rule("twice", "dataset", "unexpected_rows_expectation", unexpected_rows_query=query)
+    with connect(Role.LOADER) as connection:
+        connection.execute("update stage.numbers set value = abs(value)")
+    (whole,) = judge(tmp_path, table, twice)
+    assert (whole.rows_scanned, whole.observed) == (ROWS, "found=500, people=1500, one_in=1")
+    monkeypatch.setattr(quality, "SAMPLE_ROWS", 500)
+    (part,) = judge(tmp_path, table, twice)
+    found, people, one_in = (int(figure.split("=")[1]) for figure in part.observed.split(", "))
+    assert one_in == 4 and 250 < people < 500
+    assert found / people == pytest.approx(1 / 3, abs=0.08)

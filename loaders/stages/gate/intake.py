@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,12 +14,13 @@ from psycopg import sql
 from loaders import audit
 from loaders.contracts.derive import raw_table_ddl
 from loaders.contracts.model import Dataset
-from loaders.history import comparable_since, figures_of
+from loaders.history import comparable_since
 from loaders.log import get_logger, log_context
 from loaders.periods import end_of, school_year_of, start_of
 from loaders.postgres.database import Role, connect, url
 from loaders.quality import RuleOutcome, Suite, get_suite, run_suite
 from loaders.stages.gate.hold import Hold, find_approval, find_hold
+from loaders.stages.gate.quarantine import quarantine
 from loaders.stages.gate.readmission import find_readmissions, record_readmissions
 from loaders.stages.gate.results import (
     quarantine_digest,
@@ -38,7 +40,6 @@ from loaders.stages.judgements import (
 from loaders.stages.land import lock_month
 from loaders.stages.load import Batch, read_batch
 from loaders.stages.records import GateResult
-from loaders.stages.refused import QUARANTINE_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ def gate_intake(batch_id: str, run_id: str = "manual") -> GateResult:
     batch whose rows are in raw is judged again when suite or contract are no longer those that it
     was accepted by. Everything happens in one transaction.
     """
+    started = time.monotonic()
     with connect(Role.LOADER) as connection:
         batch = read_batch(connection, batch_id)
         dataset = batch.dataset
@@ -74,12 +76,15 @@ def gate_intake(batch_id: str, run_id: str = "manual") -> GateResult:
                 return GateResult(batch_id, "unchanged", IN_RAW)
         if not _stage_exists(connection, batch):
             raise LookupError(f"batch {batch_id} has no stage table: load it before the gate")
+        # The rules, and what is computed from raw later, are planned by these figures.
+        stage = sql.Identifier("stage", batch.stage_table)
+        connection.execute(sql.SQL("ANALYZE {}").format(stage))
     context = {"source": dataset.source, "dataset": dataset.name, "period": batch.period}
     with log_context(**context, stage="gate", batch_id=batch_id, run_id=run_id):
         outcomes = run_suite(url(Role.LOADER), "stage", batch.stage_table, suite, _variables(batch))
         with connect(Role.LOADER) as connection:
             lock_month(connection, dataset, batch.period)
-            result = _decide(connection, batch, suite, outcomes, reasons, run_id)
+            result = _decide(connection, batch, suite, outcomes, reasons, run_id, started)
         get_logger().info(
             "gate", **{k: v for k, v in result.to_dict().items() if k != "subject_id"}
         )
@@ -116,6 +121,7 @@ def _decide(
     outcomes: list[RuleOutcome],
     why_again: list[str],
     run_id: str,
+    started: float,
 ) -> GateResult:
     stage = sql.Identifier("stage", batch.stage_table)
     staged = row_count(connection, stage)
@@ -124,10 +130,12 @@ def _decide(
         (batch.batch_id, "contract.%"),
     )
     by_contract = _quarantined(connection, batch)
-    for outcome in outcomes:
-        # A row that breaks a warning is counted and stays; only critical rows leave.
-        if outcome.failing_rows_sql and outcome.rule.severity == "critical":
-            _quarantine(connection, batch, outcome)
+    # A row that breaks a warning is counted and stays; only critical rows leave.
+    quarantine(
+        connection,
+        batch,
+        [o for o in outcomes if o.failing_rows_sql and o.rule.severity == "critical"],
+    )
     quarantined = _quarantined(connection, batch)
     judgement = _Judgement(
         outcomes, find_hold(batch, outcomes, quarantined, staged + by_contract), why_again
@@ -156,7 +164,11 @@ def _decide(
             said = f"approved by {approval['decided_by']} ({approval['reason']})"
             reason = "; ".join(filter(None, (f"{said}: {judgement.hold.reason}", reason)))
         earlier = judgements_since_acceptance(connection, batch.dataset, batch.period)
-        details |= {"figures": figures_of(connection, stage, suite.histories)}
+        details["figures"] = {
+            outcome.rule.history.name: outcome.figures
+            for outcome in outcomes
+            if outcome.rule.history
+        }
         loaded = _accept(connection, batch, rules, details)
         if loaded + quarantined != staged + by_contract:
             raise AssertionError(
@@ -186,6 +198,7 @@ def _decide(
         reason=reason,
         details=details,
         run_id=run_id,
+        seconds=time.monotonic() - started,
     )
     record_readmissions(connection, readmissions, run_id)
     return result
@@ -234,55 +247,6 @@ def _quarantined(connection: psycopg.Connection, batch: Batch) -> int:
         (batch.batch_id,),
     ).fetchone()
     return row[0] if row else 0
-
-
-def _open_columns(dataset: Dataset) -> list[str]:
-    return [column.name for column in dataset.loaded_columns if not column.is_personal]
-
-
-def _quarantine(connection: psycopg.Connection, batch: Batch, outcome: RuleOutcome) -> None:
-    """Every failing row of a rule, from Great Expectations' own query, without a cap."""
-    meta = outcome.rule.meta
-    shown = _open_columns(batch.dataset)
-    value = (
-        sql.SQL("s.{}::text").format(sql.Identifier(meta.column))
-        if meta.column in shown
-        else sql.SQL("NULL")
-    )
-    data = sql.SQL(", ").join(
-        sql.SQL("{}, s.{}").format(sql.Literal(name), sql.Identifier(name)) for name in shown
-    )
-    # The failing query is Great Expectations' text: its percent signs are not placeholders, so
-    # every value goes in as a literal and the statement runs without parameters.
-    statement = sql.SQL(
-        'INSERT INTO quarantine."row" ({columns})'
-        " SELECT {head}, s._sheet, s._row_number, {rule}, {value}, jsonb_build_object({data})"
-        " FROM {stage} s WHERE s._row_number IN (SELECT _row_number FROM ({failing}) f)"
-    ).format(
-        columns=sql.SQL(", ").join(map(sql.Identifier, QUARANTINE_COLUMNS)),
-        head=sql.SQL(", ").join(map(sql.Literal, batch.head)),
-        rule=sql.SQL(", ").join(
-            sql.Literal(item)
-            for item in (
-                meta.column,
-                meta.id,
-                meta.version,
-                outcome.rule.severity,
-                meta.dimension,
-                meta.description_vi,
-                meta.description_en,
-            )
-        ),
-        value=value,
-        data=data,
-        stage=sql.Identifier("stage", batch.stage_table),
-        failing=sql.SQL(outcome.failing_rows_sql or ""),
-    )
-    written = connection.execute(statement.as_string(connection).encode()).rowcount
-    if written != outcome.rows_failing:
-        raise AssertionError(
-            f"rule {meta.id}: {outcome.rows_failing} rows failed, {written} went to quarantine"
-        )
 
 
 def ensure_raw_tables(connection: psycopg.Connection, datasets: Sequence[Dataset]) -> None:

@@ -23,7 +23,6 @@ def clean(connection: psycopg.Connection, batch: Batch) -> None:
             "AND q.row_number = s._row_number"
         ).format(stage, sql.Literal(batch.batch_id))
     )
-    connection.execute(sql.SQL("ANALYZE {}").format(stage))
 
 
 def is_same_as_raw(connection: psycopg.Connection, batch: Batch) -> bool:

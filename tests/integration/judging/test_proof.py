@@ -120,9 +120,10 @@ def test_a_suite_s_hash_follows_what_decides_and_nothing_else(
     seen = {before}
     for edit in (
         lambda rule: rule["meta"].update(version=9),
+        lambda rule: rule["kwargs"].update(rows_where="sex_code = '1'"),
+        lambda rule: rule.update(kwargs={"unexpected_rows_query": "SELECT 1 FROM {batch}"}),
         lambda rule: rule["meta"].update(kind="dataset"),
         lambda rule: rule["meta"].update(column="sex_code"),
-        lambda rule: rule["kwargs"].update(unexpected_rows_query="SELECT 1 FROM {batch}"),
         lambda rule: rule.update(severity="info"),
         lambda rule: rule["meta"].update(id="hi_members.renamed"),
     ):

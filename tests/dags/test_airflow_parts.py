@@ -1,0 +1,109 @@
+"""How the parts of Airflow are set up, and what stops them before they start."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from loaders import airflow_service
+from loaders.airflow_config import AirflowServiceError, environment, locked
+from loaders.airflow_parts import HOST, check_redis, part_names
+from loaders.processes import free_port
+from loaders.settings import PROJECT_ROOT, Settings, get_settings
+from tests.conftest import Warehouse
+from tests.redis_server import redis_server
+
+PASSWORD = "pass-4711"
+
+
+@pytest.fixture
+def nobody(tmp_path: Path) -> str:
+    """The address of a Redis server that is not there."""
+    return f"redis://:{PASSWORD}@{HOST}:{free_port(HOST, tmp_path / 'port')}/0"
+
+
+def celery(home: Path, url: str) -> Settings:
+    return Settings(executor="celery", redis_url=url, home=home)
+
+
+def variables_of(settings: Settings) -> dict[str, str]:
+    with locked(settings.home / "airflow"):
+        return environment(settings, "http://127.0.0.1:1", listen=HOST, port=1)
+
+
+def test_without_redis_airflow_does_not_start_and_says_why(nobody: str, tmp_path: Path) -> None:
+    with pytest.raises(AirflowServiceError, match="Connection refused") as caught:
+        airflow_service.up(celery(tmp_path, nobody))
+    assert "NQ42_REDIS_URL" in str(caught.value) and PASSWORD not in str(caught.value)
+    assert not (tmp_path / "airflow").exists()
+
+
+def test_a_wrong_password_for_redis_is_told(tmp_path: Path) -> None:
+    with redis_server(tmp_path) as url:
+        check_redis(celery(tmp_path, url))
+        host = url.rpartition("@")[2]
+        with pytest.raises(AirflowServiceError, match="invalid username-password") as caught:
+            check_redis(celery(tmp_path, f"redis://:{PASSWORD}@{host}"))
+        assert PASSWORD not in str(caught.value)
+
+
+def test_celery_without_an_address_of_redis_is_refused() -> None:
+    with pytest.raises(ValidationError, match="needs NQ42_REDIS_URL"):
+        Settings(executor="celery")
+    with pytest.raises(ValidationError, match="must start with redis://"):
+        Settings(executor="celery", redis_url="http://server")
+
+
+def test_workers_are_parts_under_celery_only(nobody: str, tmp_path: Path) -> None:
+    common = {"api-server", "scheduler", "dag-processor", "triggerer"}
+    assert set(part_names(Settings())) == common
+    assert set(part_names(celery(tmp_path, nobody))) == common | {"worker-1", "worker-2"}
+
+
+def test_lineage_and_metrics_are_off_until_an_address_is_given(warehouse: Warehouse) -> None:
+    variables = variables_of(warehouse.settings)
+    assert variables["AIRFLOW__OPENLINEAGE__DISABLED"] == "True"
+    assert variables["AIRFLOW__METRICS__OTEL_ON"] == "False"
+    assert not [name for name in variables if name.startswith("OTEL_")]
+
+
+def test_every_option_that_is_set_is_known_to_airflow(warehouse: Warehouse, nobody: str) -> None:
+    """A misspelt or retired option would be ignored without a word."""
+    settings = get_settings().model_copy(
+        update={
+            "executor": "celery",
+            "redis_url": celery(warehouse.home, nobody).redis_url,
+            "openlineage_url": "http://127.0.0.1:1",
+            "otel_url": "http://127.0.0.1:1",
+        }
+    )
+    variables = variables_of(settings) | {
+        "AIRFLOW__METRICS__OTEL_ON": "False",  # nobody listens there
+        "AIRFLOW__CORE__EXECUTER": "one that has to be found",
+    }
+    known = """
+import os
+from airflow.configuration import conf
+options = [n.split("__")[1:] for n in os.environ if n.startswith("AIRFLOW__")]
+known = {
+    (section.upper(), option.upper())
+    for section, description in conf.configuration_description.items()
+    for option, details in description["options"].items()
+    if not details.get("version_deprecated")
+}
+free = {"CELERY_BROKER_TRANSPORT_OPTIONS"}
+print([pair for pair in options if tuple(pair) not in known and pair[0] not in free])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", known],
+        env=variables,
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "[['CORE', 'EXECUTER']]", done.stdout
