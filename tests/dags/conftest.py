@@ -35,9 +35,9 @@ for owner, name in ((psycopg, "connect"), (psycopg.Connection, "connect"), (psyc
     setattr(owner, name, lambda *_, **__: sys.audit("libpq"))  # it connects below Python
 before = set(sys.modules)
 sys.addaudithook(refuse)
-is_reading, started = True, time.monotonic()
+is_reading, started = True, time.process_time()
 bag = DagBag(dag_folder=sys.argv[1])
-is_reading, seconds = False, time.monotonic() - started
+is_reading, seconds = False, time.process_time() - started
 
 def uris(condition):
     # An asset as its URI, conditions as {"all": […]} and {"any": […]}.
@@ -70,7 +70,7 @@ def describe(dag):
                 "trigger_rule": str(task.trigger_rule.value),
                 "retries": task.retries,
                 "has_callback": bool(task.on_failure_callback),
-                "retry_policy": task.retry_policy.serialize(),
+                "retry_policy": task.retry_policy and task.retry_policy.serialize(),
                 "is_teardown": task.is_teardown,
                 "is_mapped": task.is_mapped,
                 "weight": [rule_of(task.weight_rule), task.priority_weight],

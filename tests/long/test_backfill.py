@@ -71,7 +71,7 @@ def test_a_backfill_takes_months_at_once_and_publishes_once(api: AirflowApi) -> 
     }
     assert sorted(map(str, builds.values())) == ["skipped", "success"]
     with connect(Role.AUDITOR) as connection:
-        published = connection.execute("select as_of_period from publication.release").fetchall()
+        published = connection.execute("select period from publication.release").fetchall()
         postponed = connection.execute(
             "select payload ->> 'period' from audit.event where kind = %s", (POSTPONED,)
         ).fetchall()

@@ -56,6 +56,31 @@ BROKEN: dict[str, tuple[Edit, str, str]] = {
         "valid_to.mandatory",
         "unknown key",
     ),
+    "a source that is asked once a year": (
+        lambda d: _set(_extension(d), "cron", "0 6 15 1 *"),
+        "(root).nq42.cron",
+        "asked every month, also for yearly lists",
+    ),
+    "a day that February lacks": (
+        lambda d: _set(_extension(d), "cron", "0 6 31 * *"),
+        "(root).nq42.cron",
+        "a day from 1 to 28",
+    ),
+    "an unknown frequency": (
+        lambda d: _set(_extension(_dataset(d))["schedule"], "frequency", "weekly"),
+        "nq42.schedule.frequency",
+        "'monthly'",
+    ),
+    "given up before it is late": (
+        lambda d: _set(_extension(_dataset(d))["schedule"], "wait_days", 0),
+        "health_insurance_members.nq42.schedule",
+        "may not end before",
+    ),
+    "a wait without end": (
+        lambda d: _set(_extension(_dataset(d))["schedule"], "wait_days", 365),
+        "nq42.schedule.wait_days",
+        "less than or equal to 90",
+    ),
     "unknown key of the extension": (
         lambda d: _set(_extension(_dataset(d)), "grain", "x"),
         "nq42.grain",
