@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 
 import psycopg
@@ -78,6 +80,23 @@ def engine(role: Role) -> sqlalchemy.Engine:
 def connect(role: Role) -> psycopg.Connection:
     """A connection for a `with` block: one transaction, committed at the end or rolled back."""
     return psycopg.connect(conninfo(role_url(role)), connect_timeout=10)
+
+
+@contextmanager
+def lasting(address: URL) -> Iterator[psycopg.Connection]:
+    """A connection beside a tool that has its own; for a `with` block, autocommit.
+
+    When the server goes away and comes back meanwhile, tools tell of it in words of their own, or
+    take it for a finding. This connection is gone then for certain.
+
+    Raises:
+        psycopg.OperationalError: the server was not there all the time, whatever the block says.
+    """
+    with psycopg.connect(conninfo(address), autocommit=True, connect_timeout=10) as connection:
+        try:
+            yield connection
+        finally:
+            connection.execute("select 1")
 
 
 def ensure_database(name: str) -> str:

@@ -19,7 +19,7 @@ COMMENTS = {
     "mart": "Tên bảng / Name of the mart",
     "release_id": "Bản công bố mà bảng thuộc về / Release that the mart belongs to",
     "rows": "Số dòng lúc công bố / Number of rows when it was published",
-    "fingerprint": f"Dấu vân của nội dung, giờ UTC / Fingerprint of the rows t, in UTC: {FINGERPRINT}",
+    "fingerprint": f"Dấu vân của các dòng t (UTC) / Fingerprint of its rows t, UTC: {FINGERPRINT}",
 }
 
 

@@ -44,8 +44,8 @@ def question(connection: psycopg.Connection) -> sql.Composed:
     ).fetchall()
     read = sql.SQL(" union all ").join(
         sql.SQL(
-            "select {} as mart, count(*) as rows, "
-            "coalesce(sum(('x' || left(md5(t::text), 15))::bit(60)::bigint), 0)::text as fingerprint"
+            "select {} as mart, count(*) as rows, coalesce("
+            "sum(('x' || left(md5(t::text), 15))::bit(60)::bigint), 0)::text as fingerprint"
             " from {} as t"
         ).format(sql.Literal(mart), sql.Identifier("marts", mart))
         for (mart,) in marts

@@ -35,9 +35,9 @@ class Targets:
         self.home, self.chance = home, chance
         self._find: dict[str, Callable[[], list[int]]] = {
             **{name: lambda name=name: self._component(name) for name in self._components()},
-            "task": lambda: self._titled("airflow task runner", "airflow.sdk", "task supervisor"),
-            "executor worker": lambda: self._titled("airflow worker"),
-            "dbt": lambda: self._titled("from dbt.cli.main import cli"),
+            "task": lambda: self._started(2, "airflow worker"),
+            "executor worker": lambda: self._started(1, "airflow worker"),
+            "dbt": lambda: self._started(3, "from dbt.cli.main import cli"),
             "postgres backend": self._backends,
             "postmaster": self._postmaster,
         }
@@ -73,16 +73,16 @@ class Targets:
         part = self._service().get(name)
         return [part["pid"]] if part and processes.exists(part["pid"]) else []
 
-    def _titled(self, *marks: str) -> list[int]:
-        """Members of the service's sessions that say one of these of themselves."""
-        sessions = [part["pid"] for part in self._service().values()]
-        if not sessions:
-            return []
-        leaders = set(sessions)
+    def _started(self, generation: int, mark: str) -> list[int]:
+        """Children (1), grandchildren (2), … of the service's processes with this in their title.
+
+        The executor's workers are children, and keep their title in the task that they fork.
+        """
+        leaders = {part["pid"] for part in self._service().values()}
         return [
             pid
-            for pid in processes.members(sessions)
-            if pid not in leaders and any(mark in _title(pid) for mark in marks)
+            for pid in (processes.members(leaders) if leaders else [])
+            if mark in _title(pid) and _ancestor(pid, generation) in leaders
         ]
 
     def _postmaster(self) -> list[int]:
@@ -96,6 +96,16 @@ class Targets:
             children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
             found = [int(c) for c in children if "postgres: nq42_admin " in _title(int(c))]
         return found
+
+
+def _ancestor(pid: int, generation: int) -> int:
+    for _ in range(generation):
+        try:
+            text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        except (FileNotFoundError, ProcessLookupError):
+            return 0
+        pid = int(text.rpartition(")")[2].split()[1])
+    return pid
 
 
 def _title(pid: int) -> str:
