@@ -65,12 +65,12 @@ def build(period: str, run_id: str = "manual") -> BuildResult:
         psycopg.OperationalError: the database was away meanwhile.
     """
     check_month(period)
-    with log_context(period=period, stage="build", run_id=run_id), _alone():
+    with log_context(period=period, stage="build", run_id=run_id), alone():
         return _build(period)
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def alone() -> Iterator[None]:
     """One build at a time: a task that is taken for dead may still be at work on the candidate.
 
     The lock ends with the process that holds it.
