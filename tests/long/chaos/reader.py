@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-PAUSE_SECONDS = 0.1
+PAUSE_SECONDS = 0.5
 #: Said by PostgreSQL while it goes down, comes up, or ends the sessions of a crashed neighbour.
 AWAY = (psycopg.OperationalError, psycopg.InterfaceError)
 
