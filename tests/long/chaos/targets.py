@@ -46,11 +46,15 @@ class Targets:
     def names(self) -> list[str]:
         return list(self._find)
 
+    def find(self, target: str) -> list[int]:
+        """The processes of that kind that run now."""
+        return self._find[target]()
+
     def kill(self, target: str) -> Killed | None:
         """SIGKILL one process of that kind, by chance; None when there is none for a while."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
-            found = self._find[target]()
+            found = self.find(target)
             if found:
                 pid = self.chance.choice(found)
                 title = _title(pid)

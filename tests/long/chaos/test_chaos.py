@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,7 @@ import psycopg
 import pytest
 from sqlalchemy.engine import URL
 
-from loaders import airflow_service
+from loaders import airflow_service, processes
 from loaders.airflow_api import Run
 from loaders.postgres.database import conninfo
 from loaders.postgres.embedded import create_database
@@ -257,3 +258,14 @@ def test_no_kill_loses_doubles_or_mixes_anything(chaos: Chaos, reader: dict[str,
     assert seen["wrong"] == []
     assert seen["polls"] > RUNS
     assert [release for release in published if release in seen["releases"]] == seen["releases"]
+
+
+def test_a_service_that_only_looks_healthy_is_started_anew(chaos: Chaos) -> None:
+    with chaos.disturbed.as_current():
+        restart()
+        (before,) = Targets(chaos.disturbed.home, chaos.chance).find("scheduler")
+        os.kill(before, signal.SIGSTOP)  # its last heartbeat is young, and no other will come
+        restart()
+        (now,) = Targets(chaos.disturbed.home, chaos.chance).find("scheduler")
+    assert now != before
+    assert not processes.exists(before)
