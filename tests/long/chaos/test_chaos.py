@@ -27,7 +27,7 @@ import psycopg
 import pytest
 from sqlalchemy.engine import URL
 
-from loaders import airflow_service, processes
+from loaders import airflow_config, airflow_service, processes
 from loaders.airflow_api import Run
 from loaders.postgres.database import conninfo
 from loaders.postgres.embedded import create_database
@@ -174,7 +174,7 @@ def chaos(database_server: URL) -> Iterator[Chaos]:
         home.chmod(0o755)  # root's PostgreSQL drops to a user who must reach it
     chance = random.Random(SEED)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(airflow_service, "RECOVERY", SOONER)
+        patch.setattr(airflow_config, "RECOVERY", SOONER)
         try:
             with psycopg.connect(conninfo(database_server), autocommit=True) as connection:
                 create_database(connection, "chaos_calm")
