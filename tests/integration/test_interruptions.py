@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
 import time
 from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.pq import PGconn, Ping
 
-from loaders.postgres.database import Role, connect, lasting, role_url, url
+from loaders.postgres.database import Role, connect, conninfo, lasting, role_url, url
 from loaders.quality import read_suite, run_suite
 from loaders.stages import build
 from tests.conftest import Warehouse
@@ -98,3 +101,18 @@ def test_a_second_build_waits_for_the_first(warehouse: Warehouse) -> None:
         assert ended == []
     other.join(60)
     assert ended == [build.BuildError]
+
+
+def test_a_server_that_recovers_is_waited_for(warehouse: Warehouse) -> None:
+    target = conninfo(role_url(Role.ADMIN))
+    with connect(Role.ADMIN) as connection:
+        killed = connection.info.backend_pid
+        if not Path(f"/proc/{killed}/cmdline").read_bytes().startswith(b"postgres: "):
+            pytest.skip("the server runs on another machine")
+        os.kill(killed, signal.SIGKILL)  # the server ends every session and starts anew
+        connection.close()
+    deadline = time.monotonic() + 10
+    while PGconn.ping(target.encode()) != Ping.REJECT:
+        assert time.monotonic() < deadline
+    with connect(Role.ADMIN) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
