@@ -16,7 +16,7 @@ export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 export SCARF_NO_ANALYTICS := 1
 
-.PHONY: help demo test test-long fuzz check bench up down clean lock
+.PHONY: help demo test test-long chaos fuzz check bench up down clean lock
 
 help: ## Show the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -30,6 +30,9 @@ test: $(VENV)/.dev ## All tests, on a PostgreSQL of their own
 
 test-long: $(VENV)/.dev ## Long proofs: fourteen months, other populations, a new source and KPI
 	$(BIN)/pytest tests/long
+
+chaos: $(VENV)/.dev ## Kill random processes at random moments in a hundred runs (CHAOS_RUNS, CHAOS_SEED)
+	CHAOS_RUNS=$${CHAOS_RUNS:-100} $(BIN)/pytest -s tests/long/chaos
 
 fuzz: $(VENV)/.dev ## Search for deliveries that end badly: ten thousand damaged ones, new in each run
 	$(BIN)/pytest tests/fuzz

@@ -1,11 +1,14 @@
-"""A LocalExecutor that keeps priorities, and whose workers are forked with slow imports done."""
+"""A LocalExecutor that keeps priorities; its workers are forked warm, and may be killed."""
 
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 from collections.abc import Sequence
+from multiprocessing import queues
 from typing import Any
 
+from airflow.executors import local_executor
 from airflow.executors.local_executor import LocalExecutor
 
 #: Great Expectations takes seconds to import, and each gate is a process of its own. Polars stays
@@ -21,6 +24,25 @@ SLOW_IMPORTS = (
 )
 
 
+class PatientQueue(queues.SimpleQueue):
+    """A SimpleQueue that waits without its lock.
+
+    The standard one waits with it: a worker that is killed while it has nothing to do takes the
+    lock along, and no other gets work again.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(ctx=multiprocessing.get_context())
+
+    def get(self) -> Any:
+        """The next item; waits for it."""
+        while True:
+            self._reader.poll(None)
+            with self._rlock:
+                if self._reader.poll(0):  # nobody else was faster
+                    return self._reader.recv()
+
+
 class WarmLocalExecutor(LocalExecutor):
     """LocalExecutor, with `SLOW_IMPORTS` in the process that the workers are forked from.
 
@@ -32,6 +54,7 @@ class WarmLocalExecutor(LocalExecutor):
     def start(self) -> None:
         for name in SLOW_IMPORTS:
             importlib.import_module(name)
+        local_executor.SimpleQueue = PatientQueue
         super().start()
 
     @property

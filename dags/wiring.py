@@ -51,10 +51,10 @@ class SourceUnreachable(ConnectionError):
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[
         RetryRule(
-            [ConnectionError, TimeoutError, "psycopg.OperationalError"],
+            [ConnectionError, TimeoutError, ChildProcessError, "psycopg.OperationalError"],
             action=RetryAction.RETRY,
             retry_delay=RETRY_DELAY,
-            reason="the network or the database was not reachable",
+            reason="the network or the database was not reachable, or a process was killed",
         ),
     ],
     default=RetryAction.FAIL,

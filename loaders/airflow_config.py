@@ -31,6 +31,13 @@ USER = "admin"
 #: What a Celery worker does at a time.
 TASKS_PER_WORKER = 2
 
+#: Seconds after which the scheduler takes up what a killed process left: the tasks of a scheduler
+#: that is gone, and a task whose process is gone. Airflow's own values are five minutes each.
+RECOVERY = {
+    "orphaned_tasks_check_interval": 30,
+    "task_instance_heartbeat_timeout": 120,
+}
+
 
 class AirflowServiceError(RuntimeError):
     """Airflow cannot be started; the message says why and where its log is."""
@@ -87,6 +94,7 @@ def environment(settings: Settings, url: str, *, listen: str, port: int) -> dict
         # The scheduler's pauses are what a short task waits for most.
         "scheduler": {
             "scheduler_idle_sleep_time": 0.2,
+            **RECOVERY,
             "trigger_timeout_check_interval": 5,  # when a task that waits for a person looks again
         },
         "dag_processor": {

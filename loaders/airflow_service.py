@@ -37,6 +37,8 @@ from loaders.settings import Settings
 
 START_TIMEOUT_SECONDS = 180
 STOP_TIMEOUT_SECONDS = 10
+#: A part that runs beats every five seconds; on a machine with much else to do, later.
+BEAT_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def up(settings: Settings, *, schedules_start: dt.datetime | None = None) -> Ser
     folder = settings.home / "airflow"
     with locked(folder):
         running = status(settings)
-        if running is not None and _is_healthy(settings, running.url, since=None):
+        if running is not None and _beats(settings, running.url):
             return running
         _stop_processes(folder)
         port = processes.free_port(HOST, folder / "port")
@@ -179,7 +181,18 @@ def _wait(settings: Settings, url: str, parts: Mapping[str, Any], started: dt.da
         time.sleep(0.3)
 
 
-def _is_healthy(settings: Settings, url: str, since: dt.datetime | None) -> bool:
+def _beats(settings: Settings, url: str) -> bool:
+    """All parts run and beat from now on. What lost its database may look healthy for a while,
+    and end, or hang, soon after."""
+    now, deadline = dt.datetime.now(dt.UTC), time.monotonic() + BEAT_SECONDS
+    while not _is_healthy(settings, url, since=now):
+        if status(settings) is None or time.monotonic() > deadline:
+            return False
+        time.sleep(0.3)
+    return True
+
+
+def _is_healthy(settings: Settings, url: str, since: dt.datetime) -> bool:
     """All parts report healthy, with a heartbeat after `since`: not that of a dead predecessor."""
     try:
         document = httpx.get(f"{url}/api/v2/monitor/health", timeout=5, trust_env=False).json()
@@ -192,7 +205,7 @@ def _is_healthy(settings: Settings, url: str, since: dt.datetime | None) -> bool
         beat = found.get(f"latest_{part}_heartbeat")
         if found.get("status") != "healthy" or not beat:
             return False
-        if since is not None and dt.datetime.fromisoformat(beat) < since:
+        if dt.datetime.fromisoformat(beat) < since:
             return False
     return has_workers(settings)
 

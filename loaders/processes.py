@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -13,6 +14,8 @@ from pathlib import Path
 #: Linux; other systems tell neither when a process started nor its session in one way.
 PROC = Path("/proc")
 POLL_SECONDS = 0.1
+#: Of Linux's prctl: the signal that a process gets when its parent dies.
+PR_SET_PDEATHSIG = 1
 #: Death by KILL takes a moment; what is not gone by then waits for a disk.
 KILL_SECONDS = 10
 
@@ -69,6 +72,17 @@ def members(sessions: Collection[int]) -> list[int]:
             if fields and fields[3] in wanted and fields[0] not in "ZX":
                 found.append(int(entry.name))
     return found
+
+
+def end_with(parent: int) -> None:
+    """Let this process be killed when `parent`, which started it, is gone; at once if it is.
+
+    Without it a child outlives a killed parent and goes on beside whoever tries again.
+    """
+    with contextlib.suppress(AttributeError):  # only Linux has it
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def free_port(host: str, kept: Path) -> int:

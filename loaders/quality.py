@@ -28,10 +28,12 @@ from uuid import UUID
 
 import psycopg
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from loaders.history import Figures, History, as_record, as_sql, measure
+from loaders.postgres.database import lasting
 from loaders.validations import keep_validation, raised_by
 
 EXPECTATIONS_DIR = Path(__file__).resolve().parents[1] / "expectations"
@@ -237,8 +239,11 @@ def run_suite(
     Returns:
         One outcome per rule, in the suite's order. A rule that raised is an ``error``, and a rule
         that left no result is one too: a rule that did not run is a failure.
+
+    Raises:
+        psycopg.OperationalError: the database was away meanwhile: what was found means nothing.
     """
-    with _table(url, schema, table) as (batch, engine):
+    with lasting(make_url(url)), _table(url, schema, table) as (batch, engine):
         target = f'"{schema}"."{table}"'
         with engine.connect() as connection:
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 
 import psycopg
 import sqlalchemy
+from psycopg.pq import PGconn, Ping
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
@@ -13,6 +17,9 @@ from loaders.postgres import embedded
 from loaders.settings import get_settings
 
 DRIVER = "postgresql+psycopg"
+
+#: How long a server may take to come up after a crash, before that is told.
+RECOVERY_SECONDS = 60
 
 # The role's own settings apply only when it logs in itself, not after SET ROLE: repeated here.
 BI_OPTIONS = ("-c statement_timeout=30s", "-c default_transaction_read_only=on", "-c jit=off")
@@ -77,7 +84,36 @@ def engine(role: Role) -> sqlalchemy.Engine:
 
 def connect(role: Role) -> psycopg.Connection:
     """A connection for a `with` block: one transaction, committed at the end or rolled back."""
-    return psycopg.connect(conninfo(role_url(role)), connect_timeout=10)
+    return _open(role_url(role))
+
+
+def _open(address: URL, *, autocommit: bool = False) -> psycopg.Connection:
+    """Connect; waits for a server that is there and takes no connections yet, as after a crash."""
+    target, deadline = conninfo(address), time.monotonic() + RECOVERY_SECONDS
+    try:
+        return psycopg.connect(target, autocommit=autocommit, connect_timeout=10)
+    except psycopg.OperationalError:
+        # Asked in the protocol: the words of the refusal are in the server's language.
+        while PGconn.ping(target.encode()) == Ping.REJECT and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return psycopg.connect(target, autocommit=autocommit, connect_timeout=10)
+
+
+@contextmanager
+def lasting(address: URL) -> Iterator[psycopg.Connection]:
+    """A connection beside a tool that has its own; for a `with` block, autocommit.
+
+    When the server goes away and comes back meanwhile, tools tell of it in words of their own, or
+    take it for a finding. This connection is gone then for certain.
+
+    Raises:
+        psycopg.OperationalError: the server was not there all the time, whatever the block says.
+    """
+    with _open(address, autocommit=True) as connection:
+        try:
+            yield connection
+        finally:
+            connection.execute("select 1")
 
 
 def ensure_database(name: str) -> str:
@@ -88,7 +124,7 @@ def ensure_database(name: str) -> str:
     """
     # The embedded server always has `postgres`; on a real server only the given one is certain.
     maintenance = admin_url("postgres" if get_settings().database_url is None else None)
-    with psycopg.connect(conninfo(maintenance), autocommit=True) as connection:
+    with _open(maintenance, autocommit=True) as connection:
         embedded.create_database(connection, name)
     return _render(admin_url(name))
 

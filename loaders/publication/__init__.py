@@ -1,5 +1,6 @@
 """The history of releases: their ledgers, what each changed and why, and how to get each back."""
 
+from loaders.publication.checksum import CHECKSUM, write_checksum
 from loaders.publication.compare import LEDGERS
 from loaders.publication.content import (
     PublishError,
@@ -33,6 +34,7 @@ from loaders.publication.lineage import read_lineage
 from loaders.publication.reasons import reasons_between
 
 __all__ = [
+    "CHECKSUM",
     "LEDGERS",
     "Difference",
     "GivenBack",
@@ -56,4 +58,5 @@ __all__ = [
     "release_at",
     "tables",
     "unexplained",
+    "write_checksum",
 ]

@@ -8,6 +8,8 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from loaders import audit
 from loaders.contracts.model import load_contracts
 from loaders.log import get_logger, log_context
 from loaders.periods import check_month, months_of
-from loaders.postgres.database import Role, connect, role_url
+from loaders.postgres.database import Role, connect, lasting, role_url
 from loaders.publication import read_lineage
 from loaders.settings import PROJECT_ROOT, get_settings
 from loaders.stages.approve import awaited_period
@@ -28,6 +30,15 @@ DBT_PROJECT = PROJECT_ROOT / "dbt_project"
 #: What decides how a figure is computed: a change here recomputes every month.
 CODE_FOLDERS = ("models", "macros", "seeds")
 CODE_SUFFIXES = {".sql", ".yml", ".csv"}
+#: dbt's own command, in a process that does not outlive the one that asked for it.
+DBT = """
+from loaders.processes import end_with
+end_with({parent})
+from dbt.cli.main import cli
+cli()
+"""
+#: Any fixed number: builds of one warehouse wait for each other on it.
+LOCK_KEY = 4_220_260_004
 #: Audit event: these seeds are in schema reference.
 SEEDED = "reference.seeded"
 #: Audit events around dbt: what the candidate schema holds is whole only after the second.
@@ -38,6 +49,10 @@ class BuildError(RuntimeError):
     """dbt failed; the message names each failing model or test. The candidate is gone."""
 
 
+class BuildInterrupted(ChildProcessError):
+    """dbt was killed: it may well come to its end when it is started again."""
+
+
 def build(period: str, run_id: str = "manual") -> BuildResult:
     """Compute the candidate of a month, or of the one published or awaited when that is later.
 
@@ -46,49 +61,66 @@ def build(period: str, run_id: str = "manual") -> BuildResult:
 
     Raises:
         BuildError: a model or a test failed.
+        BuildInterrupted: dbt was killed.
+        psycopg.OperationalError: the database was away meanwhile.
     """
     check_month(period)
+    with log_context(period=period, stage="build", run_id=run_id), alone():
+        return _build(period)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """One build at a time: a task that is taken for dead may still be at work on the candidate.
+
+    The lock ends with the process that holds it.
+    """
+    with lasting(role_url(Role.PUBLISHER)) as connection:
+        connection.execute("select pg_advisory_lock(%s)", (LOCK_KEY,))
+        yield
+
+
+def _build(period: str) -> BuildResult:
     started = time.monotonic()
-    with log_context(period=period, stage="build", run_id=run_id):
-        with connect(Role.PUBLISHER) as connection:
-            published_period, published = _published(connection)
-            # A restated month that lies before the published one gives a new release of the
-            # published month: readers never go back in time. Nor does it take the place of a later
-            # month that waits for its approval.
-            period = max(period, published_period, awaited_period(connection))
-            prints = month_fingerprints(connection, period)
-            # What comes into raw from now on belongs to the next candidate.
-            in_raw = connection.execute("select result_id from audit.batch_accepted order by 1")
-            acceptances = [result_id for (result_id,) in in_raw.fetchall()]
-            if not prints:
-                raise BuildError(
-                    f"nothing is accepted up to {period}: land, load and gate a source first"
-                )
-            stale = _stale(connection, prints)
-            fingerprint = _digest("\n".join(f"{month} {value}" for month, value in prints.items()))
-            candidate_id = f"{period}-{fingerprint[:12]}"
-            if published and published.partition(".")[0] == candidate_id:
-                seconds = time.monotonic() - started
-                return BuildResult(published, period, "unchanged", (), fingerprint, seconds)
-            # Back to inputs that were released before, such as a setting taken back: a new release.
-            earlier = _releases_of(connection, candidate_id)
-            if earlier:
-                candidate_id = f"{candidate_id}.{earlier + 1}"
-        if _is_finished(candidate_id):
-            # A kill after the build, before the release: the candidate stands, whole and tested.
+    with connect(Role.PUBLISHER) as connection:
+        published_period, published = _published(connection)
+        # A restated month that lies before the published one gives a new release of the
+        # published month: readers never go back in time. Nor does it take the place of a later
+        # month that waits for its approval.
+        period = max(period, published_period, awaited_period(connection))
+        prints = month_fingerprints(connection, period)
+        # What comes into raw from now on belongs to the next candidate.
+        in_raw = connection.execute("select result_id from audit.batch_accepted order by 1")
+        acceptances = [result_id for (result_id,) in in_raw.fetchall()]
+        if not prints:
+            raise BuildError(
+                f"nothing is accepted up to {period}: land, load and gate a source first"
+            )
+        stale = _stale(connection, prints)
+        fingerprint = _digest("\n".join(f"{month} {value}" for month, value in prints.items()))
+        candidate_id = f"{period}-{fingerprint[:12]}"
+        if published and published.partition(".")[0] == candidate_id:
             seconds = time.monotonic() - started
-            return BuildResult(candidate_id, period, "built", (), fingerprint, seconds)
-        with connect(Role.PUBLISHER) as connection:
-            audit.append(connection, STARTED, {"candidate_id": candidate_id})
-        try:
-            _run_dbt(period, stale, candidate_id)
-        except BuildError:
-            drop_candidate()
-            raise
-        _note_finished(candidate_id, {month: prints[month] for month in stale}, acceptances)
+            return BuildResult(published, period, "unchanged", (), fingerprint, seconds)
+        # Back to inputs that were released before, such as a setting taken back: a new release.
+        earlier = _releases_of(connection, candidate_id)
+        if earlier:
+            candidate_id = f"{candidate_id}.{earlier + 1}"
+    if _is_finished(candidate_id):
+        # A kill after the build, before the release: the candidate stands, whole and tested.
         seconds = time.monotonic() - started
-        get_logger().info("build", candidate_id=candidate_id, periods=stale, seconds=seconds)
-        return BuildResult(candidate_id, period, "built", tuple(stale), fingerprint, seconds)
+        return BuildResult(candidate_id, period, "built", (), fingerprint, seconds)
+    with connect(Role.PUBLISHER) as connection:
+        audit.append(connection, STARTED, {"candidate_id": candidate_id})
+    try:
+        _run_dbt(period, stale, candidate_id)
+    except (BuildError, BuildInterrupted):
+        drop_candidate()
+        raise
+    _note_finished(candidate_id, {month: prints[month] for month in stale}, acceptances)
+    seconds = time.monotonic() - started
+    get_logger().info("build", candidate_id=candidate_id, periods=stale, seconds=seconds)
+    return BuildResult(candidate_id, period, "built", tuple(stale), fingerprint, seconds)
 
 
 def _note_finished(candidate_id: str, computed: dict[str, str], acceptances: list[int]) -> None:
@@ -279,6 +311,7 @@ def dbt(
 
     Raises:
         BuildError: naming each node that failed.
+        BuildInterrupted: dbt was killed.
     """
     target = target or get_settings().home / "dbt"
     target.mkdir(parents=True, exist_ok=True)
@@ -287,7 +320,7 @@ def dbt(
     command = [
         sys.executable,
         "-c",
-        "from dbt.cli.main import cli; cli()",
+        DBT.format(parent=os.getpid()),
         *arguments,
         # It decides which models are read, so the project is parsed for it.
         "--vars",
@@ -308,6 +341,8 @@ def dbt(
         text=True,
         check=False,
     )
+    if done.returncode < 0:
+        raise BuildInterrupted(f"dbt was ended by signal {-done.returncode}")
     if done.returncode != 0:
         raise BuildError(_failure(results, done.stdout + done.stderr))
 

@@ -22,6 +22,7 @@ from loaders import audit
 from loaders.log import get_logger, log_context
 from loaders.postgres.database import Role, connect
 from loaders.publication import (
+    CHECKSUM,
     LEDGERS,
     PublishError,
     Release,
@@ -34,6 +35,7 @@ from loaders.publication import (
     reasons_between,
     tables,
     unexplained,
+    write_checksum,
 )
 from loaders.stages.approve import admit
 from loaders.stages.manifest import release_manifest
@@ -104,6 +106,9 @@ def _publish(
         connection.execute(sql.SQL("analyze {}").format(sql.Identifier("candidate", table)))
     manifest = release_manifest(connection, candidate_id, release_id, period)
     manifest["approvals"] = admit(connection, candidate_id, manifest)
+    # After the look at what was judged: it is no part of the candidate, but of the release.
+    manifest["tables"][CHECKSUM] = write_checksum(connection, release_id, new)
+    new.append(CHECKSUM)
     reasons = reasons_between(previous, manifest)
     changes: dict[str, int] = {"new": 0, "revised": 0, "withdrawn": 0}
     for table, append in (("kpi_value", append_values), ("kpi_verdict", append_verdicts)):

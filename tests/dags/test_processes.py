@@ -77,6 +77,36 @@ def test_children_of_a_dead_leader_are_stopped(start: Start) -> None:
     assert processes.members([leader.pid]) == []
 
 
+def test_a_child_ends_with_its_parent(tmp_path: Path) -> None:
+    child = (
+        "import os, pathlib, sys, time; from loaders.processes import end_with;"
+        " end_with(os.getppid()); pathlib.Path(sys.argv[1]).touch(); time.sleep(60)"
+    )
+    parent = (
+        "import subprocess as s, sys, time; child = s.Popen([sys.executable, '-c', *sys.argv[1:]]);"
+        " print(child.pid, flush=True); time.sleep(60)"
+    )
+    ready = tmp_path / "ready"
+    with subprocess.Popen(
+        [sys.executable, "-c", parent, child, str(ready)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        while not ready.exists():
+            time.sleep(0.05)
+        process.kill()
+    deadline = time.monotonic() + 10
+    while processes.exists(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_child_of_somebody_who_is_gone_already_ends_at_once() -> None:
+    orphan = "import os; from loaders.processes import end_with; end_with(1 + os.getppid())"
+    done = subprocess.run([sys.executable, "-c", orphan], check=False)
+    assert done.returncode == -signal.SIGKILL
+
+
 def test_nothing_to_stop_is_said(start: Start) -> None:
     leader = start()
     processes.stop_sessions([leader.pid], seconds=10)

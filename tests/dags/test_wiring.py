@@ -5,17 +5,29 @@ from __future__ import annotations
 import datetime as dt
 import json
 
+import psycopg
 import pytest
+from airflow.sdk import RetryAction
 from airflow.sdk.exceptions import AirflowSkipException
 
 from dags.approval import LATEST, SOONEST, ApproveRelease, as_markdown, pause
 from dags.wiring import RETRY_POLICY, SourceUnreachable, airflow_secret
+from loaders.stages.build import BuildError, BuildInterrupted
 from loaders.stages.decisions import Finding, Question
 
 
 def test_an_unreachable_source_is_trouble_of_the_network_and_tried_again() -> None:
     (network,) = RETRY_POLICY.rules
     assert any(isinstance(SourceUnreachable("x"), kind) for kind in network.exception[:2])
+
+
+def test_a_dbt_that_was_killed_is_tried_again_and_a_broken_model_is_not() -> None:
+    for error, action in (
+        (BuildInterrupted("ended by signal 9"), RetryAction.RETRY),
+        (psycopg.errors.AdminShutdown("terminating connection"), RetryAction.RETRY),
+        (BuildError("a test failed"), RetryAction.FAIL),
+    ):
+        assert RETRY_POLICY.evaluate(error, 1, 3).action is action
 
 
 def test_an_airflow_connection_holds_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from loaders.stages import publish as publish_module
 from loaders.stages.publish import PublishError, publish
 from loaders.stages.records import PublishResult
 from tests.candidates import judge_candidate
+from tests.long.chaos.reader import is_one_release, question
 
 pytestmark = pytest.mark.usefixtures("warehouse")
 
@@ -204,6 +205,34 @@ module.publish("killed")
         process.send_signal(signal.SIGKILL)
     assert state() == before
     assert publish("killed").status == "published"
+
+
+def test_a_reader_tells_one_release_from_a_mixed_one_by_its_checksum(
+    make_candidate: MakeCandidate,
+) -> None:
+    make_candidate("sum-1", [{}, {"unit_code": "21028"}], period="2025-07")
+    publish("sum-1")
+
+    def is_whole() -> bool:
+        with connect(Role.BI) as connection:
+            found = connection.execute(question(connection)).fetchall()
+            assert len(found) > 2
+            return is_one_release(found)
+
+    assert is_whole()
+    for damage in (
+        "update marts.fct_kpi_value set numerator = 11 where unit_code = '21028'",
+        "delete from marts.fct_kpi_value where unit_code = '21028'",
+        "update marts.release_checksum set release_id = '2025-07.9' where mart = 'fct_kpi_value'",
+        "delete from marts.release_checksum where mart = 'fct_kpi_value'",
+        "drop table marts.fct_kpi_verdict",
+    ):
+        with connect(Role.ADMIN) as connection:
+            connection.execute("set local timezone to 'UTC'")
+            connection.execute(damage)
+            assert not is_one_release(connection.execute(question(connection)).fetchall()), damage
+            connection.rollback()
+    assert is_whole()
 
 
 def test_readers_never_fail_and_never_see_two_releases_at_once(

@@ -163,7 +163,9 @@ def test_a_release_whose_ledger_would_not_give_it_back_is_not_published(
 ) -> None:
     offer(make_candidate, "forgetful", SECOND)
     monkeypatch.setattr("loaders.stages.publish.append_rows", lambda *_, **__: None)
-    with pytest.raises(PublishError, match="do not give back oddities, release_note as candidate"):
+    with pytest.raises(
+        PublishError, match="do not give back oddities, release_checksum, release_note as"
+    ):
         publish("forgetful")
 
 
