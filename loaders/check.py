@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from loaders.contracts.derive import derived_files
 from loaders.contracts.model import CONTRACTS_DIR, check_contracts, load_contracts
-from loaders.history import BREAKS_FILE, read_breaks
-from loaders.quality import EXPECTATIONS_DIR, SuiteError, read_suite, suite_files
+from loaders.quality.history import BREAKS_FILE, read_breaks
+from loaders.quality.suites import EXPECTATIONS_DIR, SuiteError, read_suite, suite_files
 from loaders.register import kpi_pages, register_findings
 from loaders.settings import PROJECT_ROOT
 

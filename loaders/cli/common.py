@@ -20,7 +20,7 @@ def plain_errors() -> Iterator[None]:
     from loaders.airflow_config import AirflowServiceError
     from loaders.contracts.model import ContractError
     from loaders.postgres.embedded import EmbeddedServerError
-    from loaders.quality import SuiteError
+    from loaders.quality.suites import SuiteError
     from loaders.settings import SettingsError
     from loaders.stages.build import BuildError
     from loaders.stages.publish import PublishError

@@ -46,7 +46,7 @@ def list_rules(source: str | None = None, dataset: str | None = None) -> list[di
         LookupError: no rule belongs to the source or dataset asked for.
     """
     from loaders.contracts.model import load_contracts
-    from loaders.quality import get_suite, suite_files
+    from loaders.quality.suites import get_suite, suite_files
 
     names = {d.raw_table: (d.source, d.name) for c in load_contracts() for d in c.datasets}
     records = []

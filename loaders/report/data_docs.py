@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from loaders.quality.validations import results_folder
 from loaders.report.html import TEMPLATES, environment
-from loaders.validations import results_folder
 
 VIEWS = TEMPLATES / "data_docs"
 #: Pages of expectation suites, which Great Expectations' pages link to, are not made: the suites
@@ -57,7 +57,7 @@ def _pages(files: list[Path]) -> Iterator[tuple[str, str]]:
     from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
     from great_expectations.render.view import DefaultJinjaPageView
 
-    import loaders.query_rules  # noqa: F401 - makes the types of our rules known to the renderer
+    import loaders.quality.query_rules  # noqa: F401 - makes the types of our rules known to the renderer
 
     view = DefaultJinjaPageView(custom_views_directory=str(VIEWS))
     renderer = ValidationResultsPageRenderer(run_info_at_end=True)

@@ -11,7 +11,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from loaders import audit
-from loaders.quality import RuleOutcome
+from loaders.quality.runner import RuleOutcome
 
 Verdict = Literal["approved", "rejected"]
 _COLUMNS = (

@@ -10,7 +10,7 @@ import psycopg
 
 from loaders.conform import RULE_VERSION
 from loaders.contracts.model import Dataset
-from loaders.quality import Suite, get_suite
+from loaders.quality.suites import Suite, get_suite
 
 IN_RAW = "the rows of this batch are in raw already"
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from loaders.quality import RuleOutcome, run_suite
+from loaders.quality.runner import RuleOutcome, run_suite
 from loaders.sample import generate
 from loaders.settings import get_settings
 from loaders.stages.gate import intake, release

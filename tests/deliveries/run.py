@@ -22,7 +22,7 @@ from structlog.testing import capture_logs
 from loaders.contracts import model
 from loaders.contracts.model import Dataset
 from loaders.postgres.database import Role, connect
-from loaders.quality import Suite
+from loaders.quality.suites import Suite
 from loaders.stages.gate import ensure_raw_tables, gate_intake
 from loaders.stages.gate import intake as gate
 from loaders.stages.land import land

@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg import sql
 
-from loaders.history import History, as_record, measure
+from loaders.quality.history import History, as_record, measure
 
 #: In a change: how often the row stands; ``{n}`` in its texts is then 1, 2, 3 …
 TIMES = "times"

@@ -15,7 +15,7 @@ import pytest
 from loaders import audit
 from loaders.postgres.database import Role, connect
 from loaders.publication import PublishError
-from loaders.quality import read_suite
+from loaders.quality.suites import read_suite
 from loaders.stages.approve import (
     ApprovalError,
     Decision,

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from loaders import audit, quality
+from loaders import audit
 from loaders.postgres.database import Role, connect
-from loaders.quality import EXPECTATIONS_DIR, get_suite
+from loaders.quality import suites
+from loaders.quality.suites import EXPECTATIONS_DIR, get_suite
 from loaders.stages.approve import ApprovalError, Decision, approve, list_waiting
 from loaders.stages.decisions import approvals_of_acceptances
 from loaders.stages.gate import gate_intake
@@ -38,7 +39,7 @@ def add_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Change
     """Puts a critical dataset rule into a copy of the suite, which is in force in the test."""
     folder = tmp_path / "expectations"
     shutil.copytree(EXPECTATIONS_DIR, folder)
-    monkeypatch.setattr(quality, "EXPECTATIONS_DIR", folder)
+    monkeypatch.setattr(suites, "EXPECTATIONS_DIR", folder)
     path = folder / "intake" / f"{SOURCE}__{DATASET}.json"
     original = json.loads(path.read_text("utf-8"))
 

@@ -12,7 +12,7 @@ import pytest
 from loaders.check import check_breaks, check_examples, check_suites
 from loaders.contracts.model import load_contracts
 from loaders.postgres.database import Role, connect
-from loaders.quality import EXPECTATIONS_DIR, SuiteError, get_suite, read_suite
+from loaders.quality.suites import EXPECTATIONS_DIR, SuiteError, get_suite, read_suite
 from loaders.sample import generate
 from loaders.stages.gate import ensure_raw_tables, gate_intake, gate_release, write_rule_results
 from loaders.stages.land import land

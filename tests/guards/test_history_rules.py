@@ -10,9 +10,10 @@ import pytest
 from psycopg import sql
 
 from loaders import audit
-from loaders.history import Break, History, comparable_since
 from loaders.postgres.database import Role, connect, url
-from loaders.quality import SQL_RULE, Rule, RuleMeta, RuleOutcome, Suite, run_suite
+from loaders.quality.history import Break, History, comparable_since
+from loaders.quality.runner import RuleOutcome, run_suite
+from loaders.quality.suites import SQL_RULE, Rule, RuleMeta, Suite
 from tests.conftest import Warehouse
 from tests.guards.examples import figures_of
 

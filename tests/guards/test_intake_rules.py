@@ -18,7 +18,8 @@ from loaders.contracts.derive import column_list, table_columns
 from loaders.contracts.model import Dataset, load_contracts
 from loaders.periods import end_of, months_of, school_year_of, start_of
 from loaders.postgres.database import Role, connect, url
-from loaders.quality import Rule, RuleOutcome, get_suite, run_suite, suite_files
+from loaders.quality.runner import RuleOutcome, run_suite
+from loaders.quality.suites import Rule, get_suite, suite_files
 from loaders.stages.gate import ensure_raw_tables
 from tests.conftest import Warehouse
 from tests.guards.examples import expand, figures_of, insert

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict
 
 from loaders.periods import end_of
 from loaders.postgres.database import Role, connect, url
-from loaders.quality import Rule, RuleOutcome, Suite, get_suite, run_suite, suite_files
+from loaders.quality.runner import RuleOutcome, run_suite
+from loaders.quality.suites import Rule, Suite, get_suite, suite_files
 from loaders.settings import PROJECT_ROOT
 from tests.conftest import Warehouse
 from tests.guards.examples import expand, insert

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from loaders.postgres.database import Role, connect, url
-from loaders.quality import read_suite, run_suite
+from loaders.quality.runner import run_suite
+from loaders.quality.suites import read_suite
+from loaders.quality.validations import results_folder
 from loaders.report.data_docs import NoResultsError, write_data_docs
 from loaders.settings import PROJECT_ROOT
-from loaders.validations import results_folder
 
 SECRET = "051188001234"
 SUITE = "health__small"

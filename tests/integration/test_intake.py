@@ -13,7 +13,7 @@ import pytest
 
 from loaders import audit
 from loaders.postgres.database import Role, connect
-from loaders.quality import get_suite
+from loaders.quality.suites import get_suite
 from loaders.settings import SettingsError, get_settings
 from loaders.stages.gate import gate_intake
 from loaders.stages.intake import import_dataset

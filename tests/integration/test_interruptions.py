@@ -14,7 +14,8 @@ import pytest
 from psycopg.pq import PGconn, Ping
 
 from loaders.postgres.database import Role, connect, conninfo, lasting, role_url, url
-from loaders.quality import read_suite, run_suite
+from loaders.quality.runner import run_suite
+from loaders.quality.suites import read_suite
 from loaders.stages import build
 from tests.conftest import Warehouse
 from tests.integration.test_run_suite import rule

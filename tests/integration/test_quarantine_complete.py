@@ -17,7 +17,7 @@ from tests.conftest import Warehouse
 from tests.failing_rows import CASES, write_cards
 from tests.integration.members import DATASET, SOURCE
 
-#: More than `loaders.query_rules.FEW`: the gate asks the rule's query for them.
+#: More than `loaders.quality.query_rules.FEW`: the gate asks the rule's query for them.
 FAILING = 30_000
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from loaders import quality
 from loaders.postgres.database import Role, connect, url
-from loaders.quality import RuleOutcome, read_suite, run_suite
+from loaders.quality import runner
+from loaders.quality.runner import RuleOutcome, run_suite
+from loaders.quality.suites import read_suite
 from tests.conftest import Warehouse
 
 ROWS, FAILING = 2_000, 700
@@ -143,7 +144,7 @@ def test_of_a_long_list_every_nth_person_is_looked_at(
         connection.execute("update stage.numbers set value = abs(value)")
     (whole,) = judge(tmp_path, table, twice)
     assert (whole.rows_scanned, whole.observed) == (ROWS, "found=500, people=1500, one_in=1")
-    monkeypatch.setattr(quality, "SAMPLE_ROWS", 500)
+    monkeypatch.setattr(runner, "SAMPLE_ROWS", 500)
     (part,) = judge(tmp_path, table, twice)
     found, people, one_in = (int(figure.split("=")[1]) for figure in part.observed.split(", "))
     assert one_in == 4 and 250 < people < 500

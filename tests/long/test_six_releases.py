@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from loaders import audit, quality
+from loaders import audit
 from loaders.postgres.database import Role, connect
 from loaders.publication import (
     Difference,
@@ -23,7 +23,7 @@ from loaders.publication import (
     give_back,
     release_at,
 )
-from loaders.quality import EXPECTATIONS_DIR, get_suite
+from loaders.quality.suites import EXPECTATIONS_DIR, get_suite
 from loaders.sample import generate
 from loaders.stages import build
 from loaders.stages.build import DBT_PROJECT
@@ -68,7 +68,7 @@ def history(warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> I
     skip = shutil.ignore_patterns("target", "logs")
     project = Path(shutil.copytree(DBT_PROJECT, folder / "dbt_project", ignore=skip))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(quality, "EXPECTATIONS_DIR", suites)
+        patch.setattr(suites, "EXPECTATIONS_DIR", suites)
         patch.setattr(build, "DBT_PROJECT", project)
         get_suite.cache_clear()
         yield _six_releases(warehouse.inbox, suites, project)

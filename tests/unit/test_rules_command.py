@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 
-from loaders.quality import get_suite, suite_files
+from loaders.quality.suites import get_suite, suite_files
 
 
 def run(*arguments: str) -> tuple[int, str]:

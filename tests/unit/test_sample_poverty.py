@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from loaders.quality import get_suite
+from loaders.quality.suites import get_suite
 from loaders.sample.poverty import KINDS
 from tests.unit.written import Row, Written
 

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from loaders.quality import get_suite
+from loaders.quality.suites import get_suite
 from loaders.sample.defects import Kind
 from loaders.sample.public_health import KINDS
 from tests.unit.written import Written

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from loaders.quality import RuleOutcome
+from loaders.quality.runner import RuleOutcome
 from loaders.stages.decisions import Finding, Question, describe, newest_decision, verdict
 from loaders.stages.load import Batch
 

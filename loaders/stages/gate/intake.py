@@ -14,11 +14,12 @@ from psycopg import sql
 from loaders import audit
 from loaders.contracts.derive import raw_table_ddl
 from loaders.contracts.model import Dataset
-from loaders.history import comparable_since
 from loaders.log import get_logger, log_context
 from loaders.periods import end_of, school_year_of, start_of
 from loaders.postgres.database import Role, connect, url
-from loaders.quality import RuleOutcome, Suite, get_suite, run_suite
+from loaders.quality.history import comparable_since
+from loaders.quality.runner import RuleOutcome, run_suite
+from loaders.quality.suites import Suite, get_suite
 from loaders.stages.gate.hold import Hold, find_approval, find_hold
 from loaders.stages.gate.quarantine import quarantine
 from loaders.stages.gate.readmission import find_readmissions, record_readmissions

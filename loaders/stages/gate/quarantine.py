@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import psycopg
 from psycopg import sql
 
-from loaders.quality import RuleOutcome
+from loaders.quality.runner import RuleOutcome
 from loaders.stages.load import Batch
 from loaders.stages.refused import QUARANTINE_COLUMNS
 

@@ -10,7 +10,8 @@ from loaders import audit
 from loaders.log import get_logger, log_context
 from loaders.periods import end_of
 from loaders.postgres.database import Role, connect, url
-from loaders.quality import get_suite, run_suite, suite_files
+from loaders.quality.runner import run_suite
+from loaders.quality.suites import get_suite, suite_files
 from loaders.stages.candidate import candidate_content, content_sha256, present_candidate
 from loaders.stages.decisions import Finding, describe
 from loaders.stages.gate.results import rule_results_digest, write_rule_results

@@ -9,7 +9,8 @@ import psycopg
 from psycopg import sql
 
 from loaders.audit import Digest, rows_digest
-from loaders.quality import RuleOutcome, Suite
+from loaders.quality.runner import RuleOutcome
+from loaders.quality.suites import Suite
 from loaders.stages.load import Batch
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from loaders.postgres.database import Role, connect
-from loaders.quality import RuleOutcome, run_suite
+from loaders.quality.runner import RuleOutcome, run_suite
 from loaders.stages.gate import gate_intake, intake
 from loaders.stages.land import land
 from loaders.stages.load import load

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from loaders import quality
-from loaders.quality import EXPECTATIONS_DIR, get_suite
+from loaders.quality import suites
+from loaders.quality.suites import EXPECTATIONS_DIR, get_suite
 from tests.integration.judging.month import SUITE, UNIT_RULE, Change
 
 
@@ -19,7 +19,7 @@ def change_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
     """Edits a rule of a copy of the suites, which is in force until the end of the test."""
     folder = tmp_path / "expectations"
     shutil.copytree(EXPECTATIONS_DIR, folder)
-    monkeypatch.setattr(quality, "EXPECTATIONS_DIR", folder)
+    monkeypatch.setattr(suites, "EXPECTATIONS_DIR", folder)
 
     def change(edit: Change, rule_id: str = UNIT_RULE) -> None:
         path = folder / "intake" / f"{SUITE}.json"

@@ -9,7 +9,7 @@ import pytest
 from loaders import audit
 from loaders.contracts.model import get_dataset
 from loaders.postgres.database import Role, connect
-from loaders.quality import get_suite
+from loaders.quality.suites import get_suite
 from loaders.stages.gate import intake as intake_gate
 from loaders.stages.gate.results import quarantine_digest, rule_results_digest
 from tests.conftest import Warehouse

@@ -12,7 +12,7 @@ import pytest
 from loaders import audit
 from loaders.contracts.model import get_dataset
 from loaders.postgres.database import Role, connect
-from loaders.quality import EXPECTATIONS_DIR
+from loaders.quality.suites import EXPECTATIONS_DIR
 from loaders.settings import get_settings
 from loaders.stages import judgements as judging
 from loaders.stages import load as load_stage

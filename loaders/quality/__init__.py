@@ -1,0 +1,1 @@
+"""Rules at both borders: suites as data, and Great Expectations that judges by them."""
