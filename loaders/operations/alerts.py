@@ -40,8 +40,8 @@ class Alert(Enum):
         "Chưa nhận được dữ liệu",
         "Delivery missing",
         "Số liệu của kỳ trước được dùng thay; bản phát hành ghi rõ là cũ.",
-        "Liên hệ cơ quan giao dữ liệu, đặt tệp vào thư mục nhận. Trong thời gian chờ, tệp được nhận "
-        "tự động; hết thời gian chờ thì chạy import và build_and_publish với tháng này.",
+        "Liên hệ cơ quan giao dữ liệu, đặt tệp vào thư mục nhận. Trong thời gian chờ, tệp được "
+        "nhận tự động; hết thời gian chờ thì chạy import và build_and_publish với tháng này.",
     )
     UNREACHABLE = Words(
         "Không kết nối được với nguồn",

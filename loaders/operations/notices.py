@@ -2,8 +2,8 @@
 
 What is open is kept in `<NQ42_HOME>/notices/<dag>/<task>/<month>.json`, or for a delivery in
 `<source>/<dataset>/<period>.json`, whichever task waits for it or takes it: a failure is told once
-for its reason, however often it is tried, and its recovery once. The text holds no personal data: the
-reasons of stages are safe, of any other error only its kind is told.
+for its reason, however often it is tried, and its recovery once. The text holds no personal data:
+the reasons of stages are safe, of any other error only its kind is told.
 """
 
 from __future__ import annotations
