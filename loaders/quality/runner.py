@@ -295,9 +295,7 @@ def _first_row(rows: Sequence[Mapping[str, Any]], failing: int) -> str:
     )
     if not figures:
         return f"{failing} rows"
-    shown = figures
-    if len(figures) > SHOWN_CHARACTERS:
-        shown = figures[:SHOWN_CHARACTERS].rsplit(", ", 1)[0] + ", …"
+    shown = figures[:SHOWN_CHARACTERS]
     return shown if failing == 1 else f"{failing} rows, the first: {shown}"
 
 
