@@ -42,8 +42,8 @@ class ApproveRelease(ApprovalOperator):
             subject="Phê duyệt bản dự thảo / Approve the candidate",
             params={
                 "approved_by": Param(
-                    "",
-                    type="string",
+                    None,
+                    type=["null", "string"],  # without null the page lets no empty field through
                     title="Họ và tên / Full name",
                     description="Người chịu trách nhiệm; để trống thì lấy tên đăng nhập / "
                     "who answers for it; if empty, the name of the login",
@@ -91,7 +91,7 @@ class ApproveRelease(ApprovalOperator):
         try:
             decision = approve(
                 self.gated["subject_id"],
-                by=given.get("approved_by", "").strip() or account,
+                by=(given.get("approved_by") or "").strip() or account,
                 reason=given.get("reason", ""),
                 account=account,
                 via="airflow",

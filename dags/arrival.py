@@ -83,7 +83,9 @@ class _Take(BaseOperator):
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
         from loaders.stages.intake import import_dataset
 
-        period = self._period()
+        period = self.period_of(period_and_run()["period"])
+        if period is None:
+            raise AirflowSkipException("nothing is due with this month")
         record = import_dataset(self.source, self.dataset, period, run_name())
         if record.status != "missing":
             return finish(record)
@@ -94,8 +96,9 @@ class _Take(BaseOperator):
         self.log.info("waited for %s.%s: %s", self.source, self.dataset, event)
         return self.execute(context)
 
-    def _period(self) -> str:
-        raise NotImplementedError
+    def period_of(self, month: str) -> str | None:
+        """The dataset's own period in a run of this month; None when nothing is due."""
+        return get_dataset(self.source, self.dataset).period_in(month)
 
     def _absent(self, period: str, reason: str, is_unreachable: bool) -> dict[str, Any]:
         raise NotImplementedError
@@ -130,12 +133,6 @@ class TakeDelivery(_Take):
     cannot be reached is no silent one: it is tried again, and fails in the end.
     """
 
-    def _period(self) -> str:
-        period = get_dataset(self.source, self.dataset).period_in(period_and_run()["period"])
-        if period is None:
-            raise AirflowSkipException("nothing is due with this month")
-        return period
-
     def _absent(self, period: str, reason: str, is_unreachable: bool) -> dict[str, Any]:
         schedule = get_dataset(self.source, self.dataset).extension.schedule
         now = dt.datetime.now(dt.UTC)
@@ -162,7 +159,7 @@ class AwaitDelivery(_Take):
         super().__init__(source=source, dataset=dataset, **arguments)
         self.period = period
 
-    def _period(self) -> str:
+    def period_of(self, month: str) -> str:
         return self.period
 
     def _absent(self, period: str, reason: str, is_unreachable: bool) -> dict[str, Any]:

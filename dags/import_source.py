@@ -75,7 +75,7 @@ def import_dag(contract: Contract) -> DAG:
         **dag_arguments(
             verb="import",
             subject=contract.source,
-            owner=contract.owner_en,
+            owner=contract.owner_en.replace(",", ";"),  # at a comma Airflow makes two of it
             tags=[contract.source],
             # A run that waits for a late delivery must not keep another month out; the stages
             # lock the dataset's month that they work on.

@@ -12,13 +12,14 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from airflow.sdk import BaseNotifier
 
 from loaders.operations.alerts import Alert, classify
-from loaders.operations.notices import Notice, close_notice, open_notice, safe_reason
+from loaders.operations.notices import Delivery, Notice, close_notice, open_notice, safe_reason
 from loaders.settings import Settings, get_settings
 
 if TYPE_CHECKING:
@@ -134,11 +135,12 @@ def tell_absence(context: Mapping[str, Any], absence: str) -> None:
 
 
 def notify_success(context: Mapping[str, Any]) -> None:
-    """The task whose failure was told has succeeded for the same period."""
-    ti, run = context["ti"], context["dag_run"]
-    alert = close_notice(get_settings().home, ti.dag_id, ti.task_id, run.partition_key)
+    """What was told of is over: the same task has succeeded for the same month, or another task
+    has taken the same delivery."""
+    notice = _notice(context, Alert.TASK_FAILED, "", is_recovery=True)
+    alert = close_notice(get_settings().home, notice)
     if alert is not None:
-        send(context, _notice(context, alert, "", is_recovery=True))
+        send(context, replace(notice, alert=alert))
 
 
 class ApprovalNotifier(BaseNotifier):
@@ -172,5 +174,15 @@ def _notice(
         run_id=f"{ti.dag_id}/{run.run_id}",
         reason=reason,
         documentation=context["dag"].doc_md or "",
+        delivery=_delivery(context),
         is_recovery=is_recovery,
     )
+
+
+def _delivery(context: Mapping[str, Any]) -> Delivery | None:
+    """What the task takes, if it is one that takes deliveries (`dags.arrival`)."""
+    task, month = context["task"], context["dag_run"].partition_key
+    if not hasattr(task, "period_of") or not month:
+        return None
+    period = task.period_of(month)
+    return Delivery(task.source, task.dataset, period) if period else None

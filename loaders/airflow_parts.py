@@ -42,6 +42,8 @@ JOBS = {
 REDIS_TIMEOUT_SECONDS = 5
 #: A worker that answers is not waited for that long.
 WORKER_TIMEOUT_SECONDS = 10
+#: How many there are is not known: it is waited to the end.
+ANY_WORKER_TIMEOUT_SECONDS = 3
 
 
 def part_arguments(part: str) -> tuple[str, ...]:
@@ -95,7 +97,8 @@ def is_alive(part: str, settings: Settings) -> bool:
         SettingsError: NQ42_AIRFLOW_URL is not set.
     """
     if part == WORKER:
-        return _all_answer(settings, [f"{WORKER}-{socket.gethostname()}"])
+        name = f"{WORKER}-{socket.gethostname()}"
+        return name in answering_workers(settings, [name])
     if part == "api-server":
         try:
             url = f"http://{HOST}:{_port(settings)}/api/v2/monitor/health"
@@ -155,16 +158,20 @@ def check_redis(settings: Settings) -> None:
 
 def has_workers(settings: Settings) -> bool:
     """Whether every worker that `nq42 up` starts answers; so it is where none is needed."""
-    return _all_answer(settings, [name for name in part_names(settings) if name not in PARTS])
+    wanted = set(part_names(settings)) - set(PARTS)
+    return not wanted or wanted <= answering_workers(settings, wanted)
 
 
-def _all_answer(settings: Settings, workers: Collection[str]) -> bool:
-    """Whether all of these workers answer by the broker."""
-    if not workers or settings.redis_url is None:
-        return not workers
+def answering_workers(settings: Settings, workers: Collection[str] = ()) -> set[str]:
+    """Names of the workers that answer by the broker: of these, or without names of all."""
+    if settings.redis_url is None:
+        return set()
     from celery import Celery
 
-    names = {f"celery@{name}" for name in workers}
+    prefix = "celery@"
     with Celery(broker=settings.redis_url.get_secret_value(), set_as_current=False) as app:
-        answers = app.control.ping(destination=list(names), timeout=WORKER_TIMEOUT_SECONDS)
-    return names <= {name for answer in answers for name in answer}
+        answers = app.control.ping(
+            destination=[prefix + name for name in workers] or None,
+            timeout=WORKER_TIMEOUT_SECONDS if workers else ANY_WORKER_TIMEOUT_SECONDS,
+        )
+    return {name.removeprefix(prefix) for answer in answers for name in answer}

@@ -30,7 +30,14 @@ from loaders.airflow_config import (
     migrate,
     write_private,
 )
-from loaders.airflow_parts import HOST, check_redis, has_workers, part_arguments, part_names
+from loaders.airflow_parts import (
+    HOST,
+    JOBS,
+    check_redis,
+    has_workers,
+    part_arguments,
+    part_names,
+)
 from loaders.log import get_logger
 from loaders.postgres import embedded
 from loaders.settings import Settings
@@ -133,6 +140,12 @@ def components(settings: Settings) -> dict[str, bool]:
     return {name: processes.is_same(part["pid"], part["started"]) for name, part in parts.items()}
 
 
+def unwell(settings: Settings) -> list[str]:
+    """Parts that run and do not report as healthy: a triggerer that hangs waits for nothing."""
+    document = _read(settings.home / "airflow" / "service.json")
+    return _unwell(document["url"]) if document else []
+
+
 # --- processes ----------------------------------------------------------------------------------
 
 
@@ -194,20 +207,26 @@ def _beats(settings: Settings, url: str) -> bool:
 
 def _is_healthy(settings: Settings, url: str, since: dt.datetime) -> bool:
     """All parts report healthy, with a heartbeat after `since`: not that of a dead predecessor."""
+    return not _unwell(url, since) and has_workers(settings)
+
+
+def _unwell(url: str, since: dt.datetime | None = None) -> list[str]:
+    """What does not report as healthy."""
     try:
         document = httpx.get(f"{url}/api/v2/monitor/health", timeout=5, trust_env=False).json()
     except (httpx.HTTPError, ValueError):
-        return False
+        return ["api-server"]
+    unwell = []
     if document.get("metadatabase", {}).get("status") != "healthy":
-        return False
-    for part in ("scheduler", "dag_processor", "triggerer"):
-        found = document.get(part) or {}
-        beat = found.get(f"latest_{part}_heartbeat")
-        if found.get("status") != "healthy" or not beat:
-            return False
-        if dt.datetime.fromisoformat(beat) < since:
-            return False
-    return has_workers(settings)
+        unwell.append("metadatabase")
+    for part in JOBS:
+        name = part.replace("-", "_")
+        found = document.get(name) or {}
+        beat = found.get(f"latest_{name}_heartbeat")
+        is_old = not beat or (since is not None and dt.datetime.fromisoformat(beat) < since)
+        if found.get("status") != "healthy" or is_old:
+            unwell.append(part)
+    return unwell
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -40,7 +40,8 @@ class Alert(Enum):
         "Chưa nhận được dữ liệu",
         "Delivery missing",
         "Số liệu của kỳ trước được dùng thay; bản phát hành ghi rõ là cũ.",
-        "Liên hệ cơ quan giao dữ liệu; khi có tệp, đặt vào thư mục nhận và chạy lại nhiệm vụ.",
+        "Liên hệ cơ quan giao dữ liệu, đặt tệp vào thư mục nhận. Trong thời gian chờ, tệp được "
+        "nhận tự động; hết thời gian chờ thì chạy import và build_and_publish với tháng này.",
     )
     UNREACHABLE = Words(
         "Không kết nối được với nguồn",
@@ -140,6 +141,8 @@ def classify(dag_id: str, task_id: str, error: BaseException | str | None) -> Al
         return Alert.UNREACHABLE
     if "OperationalError" in names:
         return Alert.DATABASE_AWAY
+    if task_id == "approve" and "AirflowFailException" in names:
+        return Alert.APPROVAL_WAITING  # the answer was refused: the question stands
     if dag_id == "build_and_publish":
         return RELEASE_TASKS.get(task_id, Alert.TASK_FAILED)
     if dag_id == "maintain_retention":

@@ -30,6 +30,7 @@ def examine(settings: Settings) -> list[Check]:
             "disk": partial(local.check_disk, settings, settings.home, "NQ42_HOME"),
             "time zone": partial(local.check_time_zone, TIMEZONE.key),
             "Airflow processes": partial(local.check_airflow, settings),
+            "Redis and workers": partial(local.check_workers, settings),
             "messages": partial(local.check_notices, settings),
         }
     )

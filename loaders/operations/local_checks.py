@@ -12,7 +12,8 @@ import zoneinfo
 from collections.abc import Iterator
 from pathlib import Path
 
-from loaders import airflow_service
+from loaders import airflow_parts, airflow_service
+from loaders.airflow_config import AirflowServiceError
 from loaders.operations.checks import Check, Status
 from loaders.settings import PROJECT_ROOT, Settings
 
@@ -158,7 +159,36 @@ def check_airflow(settings: Settings) -> Check:
         logs = settings.home / "logs"
         fix = f"read {logs}/airflow-<part>.log, then nq42 up: it stops the rest and starts anew"
         return Check(name, "error", f"ended: {', '.join(sorted(dead))}", fix)
+    other = set(parts) ^ set(airflow_parts.part_names(settings))
+    if other:
+        found = f"started under other settings, which differ by {', '.join(sorted(other))}"
+        return Check(name, "warning", found, "nq42 up: it stops all and starts anew")
+    silent = airflow_service.unwell(settings)
+    if silent:
+        logs = settings.home / "logs"
+        fix = f"wait a minute; then read {logs}/airflow-<part>.log, nq42 down, nq42 up"
+        return Check(name, "error", f"run and do not report: {', '.join(silent)}", fix)
     return Check(name, "ok", ", ".join(sorted(parts)))
+
+
+def check_workers(settings: Settings) -> Check:
+    """The Redis server and the workers behind it, where tasks run under Celery."""
+    name = "Redis và tiến trình thực thi / Redis and workers"
+    if settings.executor != "celery":
+        return Check(name, "ok", "none needed, NQ42_EXECUTOR is local")
+    try:
+        airflow_parts.check_redis(settings)
+    except AirflowServiceError as error:
+        return Check(name, "error", str(error), "see docs/runbook.md#doctor_error")
+    started = set(airflow_service.components(settings)) - set(airflow_parts.PARTS)
+    found = airflow_parts.answering_workers(settings, started)
+    if silent := started - found:
+        fix = "nq42 down, nq42 up; what they took is tried again"
+        return Check(name, "error", f"no answer from {', '.join(sorted(silent))}", fix)
+    if not found:
+        fix = "nq42 up, or nq42 airflow worker where each part runs by itself"
+        return Check(name, "error", "no worker answers: tasks stay in the queue", fix)
+    return Check(name, "ok", ", ".join(sorted(found)))
 
 
 def check_notices(settings: Settings) -> Check:

@@ -1,8 +1,9 @@
 """Messages about tasks that failed and recovered: their words, and that each is sent once.
 
-What is open is kept in `<NQ42_HOME>/notices/<dag>/<task>/<period>.json`: a failure is told once for
-its reason, however often it is tried, and its recovery once. The text holds no personal data: the
-reasons of stages are safe, of any other error only its kind is told.
+What is open is kept in `<NQ42_HOME>/notices/<dag>/<task>/<month>.json`, or for a delivery in
+`<source>/<dataset>/<period>.json`, whichever task waits for it or takes it: a failure is told once
+for its reason, however often it is tried, and its recovery once. The text holds no personal data:
+the reasons of stages are safe, of any other error only its kind is told.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from loaders.contracts.model import get_contract
 from loaders.files import write_text
@@ -21,7 +23,17 @@ from loaders.operations.alerts import Alert
 SAFE_ERRORS = frozenset(("AirflowFailException", "SourceUnreachable"))
 #: Of the page of a DAG, for the English half.
 IMPACT, RERUN = "Impact of failure", "How to rerun"
+FOLDER = "notices"
 OWNER_VI, OWNER_EN = "Nhóm vận hành nq42", "the operators of nq42"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One dataset's period, such as "2025-Q4"."""
+
+    source: str
+    dataset: str
+    period: str
 
 
 @dataclass(frozen=True)
@@ -29,10 +41,11 @@ class Notice:
     """Something that somebody has to know.
 
     Attributes:
-        period: partition key of the run; None for a run without one.
+        period: month that is the run's partition key; None for a run without one.
         reason: as the stage gave it.
         documentation: the DAG's page, with its four headings.
-        is_recovery: the same task has succeeded for the same period.
+        delivery: what the task takes; None for any other task.
+        is_recovery: it is over.
     """
 
     alert: Alert
@@ -42,6 +55,7 @@ class Notice:
     run_id: str
     reason: str
     documentation: str = ""
+    delivery: Delivery | None = None
     is_recovery: bool = False
 
     @property
@@ -49,7 +63,7 @@ class Notice:
         """One line, Vietnamese first."""
         words = self.alert.value
         state = "ĐÃ XONG / RESOLVED: " if self.is_recovery else ""
-        what = f"{self.dag_id}.{self.task_id} {self.period or ''}".strip()
+        what = " ".join(part for part in self._matter if part)
         return f"[nq42] {state}{words.title_vi} / {words.title_en}: {what}"
 
     @property
@@ -57,7 +71,7 @@ class Notice:
         """Plain text: what, why, impact, owner, how to rerun, runbook; Vietnamese, then English."""
         words = self.alert.value
         what_vi, what_en, owner_vi, owner_en = self._names()
-        period = self.period or "–"
+        period = self._matter[1] or "–"
         if self.is_recovery:
             lines = [
                 f"Đã trở lại bình thường: {what_vi}, kỳ {period}.",
@@ -81,26 +95,34 @@ class Notice:
             ]
         return "\n".join([*lines, "", f"Runbook: {self.alert.runbook}", f"Run: {self.run_id}", ""])
 
+    @property
+    def mark(self) -> Path:
+        """Where it is kept while it is open, under the folder of notices."""
+        name, period = self._matter
+        return Path(*name.split(".", 1), f"{period or 'none'}.json")
+
+    @property
+    def _matter(self) -> tuple[str, str | None]:
+        """What it is about, and of which period: a delivery, or a task in a month."""
+        if self.delivery is not None:
+            return f"{self.delivery.source}.{self.delivery.dataset}", self.delivery.period
+        return f"{self.dag_id}.{self.task_id}", self.period
+
     def _names(self) -> tuple[str, str, str, str]:
         """What it is about and who answers for it, each in both languages."""
-        verb, _, source = self.dag_id.partition("_")
-        name = f"{self.dag_id}.{self.task_id}"
-        if verb == "import":
-            try:
-                contract = get_contract(source)
-                dataset = contract.dataset(self.task_id)
-            except KeyError:
-                return name, name, OWNER_VI, OWNER_EN
-            name = f"{source}.{dataset.name}"
-            return (
-                f"{dataset.title_vi} ({name})",
-                f"{dataset.title_en} ({name})",
-                contract.owner_vi,
-                contract.owner_en,
-            )
-        return name, name, OWNER_VI, OWNER_EN
+        name, _ = self._matter
+        if self.delivery is None:
+            return name, name, OWNER_VI, OWNER_EN
+        contract = get_contract(self.delivery.source)
+        dataset = contract.dataset(self.delivery.dataset)
+        return (
+            f"{dataset.title_vi} ({name})",
+            f"{dataset.title_en} ({name})",
+            contract.owner_vi,
+            contract.owner_en,
+        )
 
-    def to_dict(self) -> dict[str, str | bool | None]:
+    def to_dict(self) -> dict[str, Any]:
         """For a webhook: `text` is what chat programs show, the rest is for programs."""
         return {
             "text": f"{self.subject}\n\n{self.text}",
@@ -109,6 +131,7 @@ class Notice:
             "dag_id": self.dag_id,
             "task_id": self.task_id,
             "period": self.period,
+            "delivery": self.delivery and asdict(self.delivery),
             "run_id": self.run_id,
         }
 
@@ -130,7 +153,7 @@ def safe_reason(error: BaseException | str | None) -> str:
 
 def open_notice(home: Path, notice: Notice) -> bool:
     """Note that this failure is known now; False when it was told already."""
-    mark = _mark(home, notice.dag_id, notice.task_id, notice.period)
+    mark = home / FOLDER / notice.mark
     told = hashlib.sha256(f"{notice.alert.key} {notice.reason}".encode()).hexdigest()
     if mark.exists() and json.loads(mark.read_text(encoding="utf-8"))["told"] == told:
         return False
@@ -139,16 +162,12 @@ def open_notice(home: Path, notice: Notice) -> bool:
     return True
 
 
-def close_notice(home: Path, dag_id: str, task_id: str, period: str | None) -> Alert | None:
-    """The failure that is over with this success; None when none was told."""
-    mark = _mark(home, dag_id, task_id, period)
+def close_notice(home: Path, recovery: Notice) -> Alert | None:
+    """What is over with this recovery; None when nothing of it was told."""
+    mark = home / FOLDER / recovery.mark
     try:
         alert = Alert[json.loads(mark.read_text(encoding="utf-8"))["alert"]]
         mark.unlink()  # whoever removes it tells of the recovery
     except FileNotFoundError:
         return None
     return alert
-
-
-def _mark(home: Path, dag_id: str, task_id: str, period: str | None) -> Path:
-    return home / "notices" / dag_id / task_id / f"{period or 'none'}.json"

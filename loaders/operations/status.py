@@ -18,6 +18,7 @@ from loaders.stages.decisions import Question
 
 #: A year and a month: within them every frequency comes round.
 LOOK_AHEAD_MONTHS = 13
+ONE_DAY = dt.timedelta(days=1)
 NOT_DUE, NOT_ASKED = "not_due", "not_asked"
 
 
@@ -27,8 +28,11 @@ class DatasetStatus:
 
     Attributes:
         period: what it delivers with the month; None when nothing is due.
-        state: accepted, held, refused, missing, landed, loaded; ``not_asked`` before the first
-            try, ``not_due`` when nothing is due.
+        state: accepted, held, refused, landed, loaded; of what has not come ``awaited`` while it
+            is in time, ``late`` after the days of grace, ``given_up`` after the last day, and
+            ``missing`` where nobody waited; ``not_asked`` before the first try, ``not_due`` when
+            nothing is due.
+        last_on: the last day on which it is waited for.
         days_late: after the due day, counted to the arrival, or to today while nothing is here.
         advice: what to do about it; empty when nothing is.
     """
@@ -49,6 +53,7 @@ class DatasetStatus:
     rows_quarantined: int | None
     next_period: str | None
     next_due_on: dt.date | None
+    last_on: dt.date | None
     advice: str
 
 
@@ -98,10 +103,14 @@ def _dataset(
 ) -> DatasetStatus:
     period = dataset.period_in(month)
     found = results.get((contract.source, dataset.name, period or ""), {})
-    expected_on = found.get("expected_on") or (due_on(dataset, period) if period else None)
+    schedule = dataset.extension.schedule
+    expected_on = found.get("expected_on") or (schedule.due_on(period) if period else None)
+    last_on = schedule.given_up_at(period).date() - ONE_DAY if period else None
     received_on = found.get("received_on")
     until = received_on or today
     state = found.get("status") or (NOT_ASKED if period else NOT_DUE)
+    if state == "missing":
+        state = found["absence"] or ("awaited" if last_on and today <= last_on else "missing")
     days_late = max((until - expected_on).days, 0) if expected_on else 0
     next_period = _next_period(dataset, month)
     return DatasetStatus(
@@ -120,14 +129,12 @@ def _dataset(
         rows_loaded=found.get("rows_loaded"),
         rows_quarantined=found.get("rows_quarantined"),
         next_period=next_period,
-        next_due_on=due_on(dataset, next_period) if next_period else None,
-        advice=_advice(contract, month, state, days_late, found.get("batch_id"), approvable),
+        next_due_on=schedule.due_on(next_period) if next_period else None,
+        last_on=last_on,
+        advice=_advice(
+            contract, month, state, days_late, found.get("batch_id"), last_on, approvable
+        ),
     )
-
-
-def due_on(dataset: Dataset, period: str) -> dt.date:
-    """The day by which the period has to be here."""
-    return end_of(period) + dt.timedelta(days=dataset.extension.schedule.due_day)
 
 
 def _advice(
@@ -136,6 +143,7 @@ def _advice(
     state: str,
     days_late: int,
     batch_id: str | None,
+    last_on: dt.date | None,
     approvable: set[str],
 ) -> str:
     again = f"nq42 import {contract.source} {month}"
@@ -143,7 +151,9 @@ def _advice(
         return f'nq42 approve {batch_id} --by "…" --reason "…", nq42 gate {batch_id}'
     if state in ("held", "refused"):
         return f"docs/runbook.md#{state}: ask for a corrected file, {again}"
-    if state in ("missing", NOT_ASKED) and days_late:
+    if state in ("awaited", "late") and days_late:
+        return f"docs/runbook.md#missing: ask {contract.owner_vi}; taken by itself until {last_on}"
+    if state in ("missing", "given_up", NOT_ASKED) and days_late:
         return f"docs/runbook.md#missing: ask {contract.owner_vi}, {again}"
     if state in ("landed", "loaded"):
         return f"did not reach the gate: {again}"
@@ -156,9 +166,16 @@ def _results(connection: psycopg.Connection) -> dict[tuple[str, str, str], dict[
             timeliness.source, timeliness.dataset, timeliness.period, timeliness.status,
             timeliness.reason, timeliness.batch_id, timeliness.expected_on,
             (timeliness.received_at at time zone 'Asia/Ho_Chi_Minh')::date as received_on,
-            volumes.rows_loaded, volumes.rows_quarantined
+            volumes.rows_loaded, volumes.rows_quarantined, absent.absence
         from audit.quality_timeliness as timeliness
         inner join audit.quality_volumes as volumes using (source, dataset, period)
+        left join (
+            select distinct on (source, dataset, period)
+                source, dataset, period, details ->> 'absence' as absence
+            from audit.batch_result
+            where details ? 'absence'
+            order by source, dataset, period, id desc
+        ) as absent using (source, dataset, period)
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(query).fetchall()

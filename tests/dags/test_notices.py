@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowFailException
 
 from dags import notices, wiring
 from dags.notices import ApprovalNotifier, WebhookNotifier, smtp_connection
@@ -29,8 +30,9 @@ DAG_FILE = """
     import datetime as dt, json, os
     from pathlib import Path
     import psycopg
-    from airflow.sdk import DAG, ExceptionRetryPolicy, RetryAction, RetryRule, task
+    from airflow.sdk import DAG, ExceptionRetryPolicy, RetryAction, RetryRule
     from airflow.sdk.exceptions import AirflowFailException
+    from dags.arrival import TakeDelivery
     from dags.wiring import RETRY_POLICY, SourceUnreachable, dag_arguments
 
     SOON = dt.timedelta(seconds=0.1)
@@ -43,10 +45,8 @@ DAG_FILE = """
         rules=rules, default=RetryAction.FAIL
     )
 
-    with DAG(**arguments, schedule=None, doc_md={doc!r}):
-
-        @task(retry_delay=SOON)
-        def staff():
+    class Planned(TakeDelivery):
+        def execute(self, context):
             plan = Path(os.environ["PLAN"])
             step, *rest = json.loads(plan.read_text())
             plan.write_text(json.dumps(rest))
@@ -59,7 +59,8 @@ DAG_FILE = """
             if step != "fine":
                 raise AirflowFailException(step)
 
-        staff()
+    with DAG(**arguments, schedule=None, doc_md={doc!r}):
+        Planned(task_id="staff", source="health", dataset="staff", retry_delay=SOON)
 """
 #: Runs in the child: each month of the plan once, with the month as partition key.
 RUNNER = """
@@ -217,7 +218,7 @@ def test_a_failure_is_told_once_and_its_recovery_once(sent: Sent) -> None:
 def test_a_message_says_what_impact_owner_and_how_to_rerun_in_both_languages(sent: Sent) -> None:
     mail, hook = sent.mails[0], sent.hooks[0]
     assert mail["To"] == "operator@example.invalid"
-    assert mail["Subject"] == ("[nq42] Lô dữ liệu bị giữ / Batch held: import_health.staff 2025-06")
+    assert mail["Subject"] == ("[nq42] Lô dữ liệu bị giữ / Batch held: health.staff 2025-06")
     text = hook["text"]
     for words in (
         "Việc gì: Lô dữ liệu bị giữ: Danh sách nhân lực y tế (health.staff), kỳ 2025-06",
@@ -279,6 +280,11 @@ class DiskFull(Exception):
         ("build_and_publish", "gate", "held: x", Alert.RELEASE_HELD),
         ("build_and_publish", "publish", RuntimeError("x"), Alert.PUBLISH_FAILED),
         ("build_and_publish", "approve", RuntimeError("x"), Alert.TASK_FAILED),
+        ("build_and_publish", "approve", AirflowFailException("no name"), Alert.APPROVAL_WAITING),
+        ("await_deliveries", "take", AirflowFailException("refused: x"), Alert.REFUSED),
+        ("await_deliveries", "take", AirflowFailException("held: x"), Alert.HELD),
+        ("await_deliveries", "take", wiring.SourceUnreachable("x"), Alert.UNREACHABLE),
+        ("await_deliveries", "find", KeyError("bug"), Alert.TASK_FAILED),
         ("maintain_retention", "purge", PermissionError("x"), Alert.RETENTION_FAILED),
     ],
 )
@@ -299,8 +305,8 @@ def test_another_reason_is_told_again_and_only_one_recovery(tmp_path: Path) -> N
 
     told = [open_notice(tmp_path, notice(reason)) for reason in ("a", "a", "b")]
     assert told == [True, False, True]
-    assert close_notice(tmp_path, "import_health", "staff", "2025-06") is Alert.HELD
-    assert close_notice(tmp_path, "import_health", "staff", "2025-06") is None
+    assert close_notice(tmp_path, notice("")) is Alert.HELD
+    assert close_notice(tmp_path, notice("")) is None
 
 
 def test_of_a_dag_without_a_contract_the_operators_are_the_owners() -> None:
@@ -322,6 +328,7 @@ def hooked(
         context = {
             "ti": SimpleNamespace(dag_id="import_health", task_id="staff"),
             "dag_run": SimpleNamespace(run_type="scheduled", run_id="r", partition_key="2025-06"),
+            "task": SimpleNamespace(),
             "dag": DAG("import_health", schedule=None, doc_md=DOC),
         }
         monkeypatch.setattr(wiring, "get_current_context", lambda: context)

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 import yaml
 
+from loaders import processes
+from loaders.airflow_parts import PARTS
 from loaders.operations import local_checks as local
 from loaders.operations import server_checks as server
 from loaders.operations.checks import Check, guarded
@@ -30,6 +36,7 @@ from loaders.stages import installation
 from loaders.stages.installation import read_recorded, record_installation
 from tests.conftest import Warehouse
 from tests.integration.commands import nq42
+from tests.redis_server import redis_server
 
 ZONE = "Asia/Ho_Chi_Minh"
 
@@ -128,6 +135,80 @@ def test_a_dead_airflow_process(tmp_path: Path) -> None:
     document = json.dumps({"url": "http://127.0.0.1:1", "processes": processes})
     (tmp_path / "airflow" / "service.json").write_text(document, encoding="utf-8")
     broken(local.check_airflow(settings), "scheduler", "nq42 up")
+
+
+def _started(home: Path, url: str, *parts: str) -> None:
+    """This process as these parts of Airflow."""
+    own = {"pid": os.getpid(), "started": processes.start_mark(os.getpid())}
+    document = {"url": url, "processes": dict.fromkeys(parts, own)}
+    (home / "airflow").mkdir(exist_ok=True)
+    (home / "airflow" / "service.json").write_text(json.dumps(document), encoding="utf-8")
+
+
+def test_airflow_of_other_settings_and_one_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _started(tmp_path, "http://127.0.0.1:9", *PARTS)
+    broken(local.check_airflow(Settings(home=tmp_path)), "do not report: api-server")
+    well = {"status": "healthy"}
+    health = {
+        "metadatabase": well,
+        "scheduler": well | {"latest_scheduler_heartbeat": "2025-08-01T00:00:00+00:00"},
+        "dag_processor": well | {"latest_dag_processor_heartbeat": "2025-08-01T00:00:00+00:00"},
+        "triggerer": {"status": "unhealthy", "latest_triggerer_heartbeat": "2025-07-01T00:00:00Z"},
+    }
+    monkeypatch.setattr("httpx.get", lambda *_, **__: httpx.Response(200, json=health))
+    broken(local.check_airflow(Settings(home=tmp_path)), "do not report: triggerer", "nq42 down")
+    health["triggerer"]["status"] = "healthy"
+    assert "triggerer" in local.check_airflow(Settings(home=tmp_path)).found
+    assert local.check_airflow(Settings(home=tmp_path)).status == "ok"
+    _started(tmp_path, "http://127.0.0.1:9", *PARTS, "worker-1")
+    found = local.check_airflow(Settings(home=tmp_path))
+    assert (found.status, "worker-1" in found.found) == ("warning", True)
+
+
+def test_redis_that_is_away_and_workers_that_do_not_answer(tmp_path: Path) -> None:
+    assert local.check_workers(Settings()).status == "ok"
+    with redis_server(tmp_path) as url:
+        settings = Settings(home=tmp_path, executor="celery", redis_url=url)
+        broken(local.check_workers(settings), "no worker answers", "nq42 airflow worker")
+        with _worker(url, "worker-1"):
+            assert local.check_workers(settings) == Check(
+                "Redis và tiến trình thực thi / Redis and workers", "ok", "worker-1"
+            )
+            _started(tmp_path, "http://127.0.0.1:9", *PARTS, "worker-1")
+            assert local.check_workers(settings).status == "ok"
+            _started(tmp_path, "http://127.0.0.1:9", *PARTS, "worker-1", "worker-2")
+            broken(local.check_workers(settings), "no answer from worker-2")
+    away = local.check_workers(settings)
+    broken(away, "NQ42_REDIS_URL", "cannot be used")
+    assert url.split(":")[2].split("@")[0] not in away.found  # its password
+
+
+@contextmanager
+def _worker(url: str, name: str) -> Iterator[None]:
+    """A Celery worker, until it is ready and then to the end of the block."""
+    arguments = [
+        "--broker",
+        url,
+        "worker",
+        "--hostname",
+        f"celery@{name}",
+        "--pool",
+        "solo",
+        "-l",
+        "INFO",
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "celery", *arguments], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stderr is not None
+        assert any(f"celery@{name} ready" in line for line in process.stderr)
+        yield
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_that_nobody_is_told_of_failures() -> None:

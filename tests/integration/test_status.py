@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 from loaders import audit
-from loaders.contracts.model import get_dataset
-from loaders.operations.status import DatasetStatus, Status, due_on, read_status
+from loaders.operations.status import DatasetStatus, Status, read_status
 from loaders.postgres.database import Role, connect
+from loaders.stages.arrival import note_absence
 from loaders.stages.decisions import Finding
 from loaders.stages.gate.hold import Hold
 from loaders.stages.publish import publish
@@ -65,11 +65,40 @@ def test_what_arrived_what_is_late_and_what_is_held() -> None:
     assert (staff.state, staff.days_late, staff.reason) == ("held", 3, "too few rows")
     assert "runbook.md#held" in staff.advice
     missing = of(status, "health_records")
-    assert (missing.state, missing.days_late) == ("missing", 4)
-    assert "Sở Y tế" in missing.advice and "nq42 import health 2025-07" in missing.advice
+    assert (missing.state, missing.days_late) == ("awaited", 4)
+    assert missing.last_on == dt.date(2025, 8, 15)
+    assert "Sở Y tế" in missing.advice and "by itself until 2025-08-15" in missing.advice
     assert "runbook.md#refused" in of(status, "immunisation_doses").advice
     landed = of(status, "immunisation_children")
     assert landed.state == "landed" and "nq42 import health 2025-07" in landed.advice
+
+
+def test_what_is_waited_for_is_late_then_given_up_then_here(warehouse: Warehouse) -> None:
+    def seen(today: dt.date = TODAY) -> tuple[str, bool]:
+        doses = of(read_status("2025-05", today=today), "immunisation_doses")
+        return doses.state, "nq42 import health 2025-05" in doses.advice
+
+    def nothing_came() -> None:
+        with connect(Role.LOADER) as connection:
+            judge(connection, "immunisation_doses", "2025-05", None, "missing", reason="nothing")
+
+    due_on, last_on = dt.date(2025, 6, 5), dt.date(2025, 6, 15)
+    nothing_came()
+    assert seen(due_on) == ("awaited", False)
+    assert of(read_status("2025-05", today=due_on), "immunisation_doses").advice == ""
+    assert seen(last_on) == ("awaited", False)
+    assert seen(last_on + dt.timedelta(days=1)) == ("missing", True)  # nobody waited
+    for absence, has_to_be_imported in (("late", False), ("given_up", True)):
+        assert note_absence("health", "immunisation_doses", "2025-05", absence)
+        assert seen() == (absence, has_to_be_imported)
+        nothing_came()  # a person's run says so once more
+        assert seen() == (absence, has_to_be_imported)
+    shown = nq42("status", "--width", "200", "--month", "2025-05").stdout
+    assert "hết hạn chờ / given up" in shown
+    with connect(Role.LOADER) as connection:
+        receive(connection, "immunisation_doses", "2025-05", "b5")
+        judge(connection, "immunisation_doses", "2025-05", "b5", "accepted", read=1, quarantined=0)
+    assert seen() == ("accepted", False)
 
 
 def test_what_nobody_asked_for_is_late_only_after_its_day() -> None:
@@ -84,7 +113,6 @@ def test_a_yearly_dataset_is_not_due_in_july_but_next_in_january() -> None:
     survey = of(read_status(today=TODAY), "nutrition_survey")
     assert (survey.state, survey.period, survey.advice) == ("not_due", None, "")
     assert (survey.next_period, survey.next_due_on) == ("2025", dt.date(2026, 1, 15))
-    assert due_on(get_dataset("health", "nutrition_survey"), "2025") == dt.date(2026, 1, 15)
     december = of(read_status("2025-12", today=TODAY), "nutrition_survey")
     assert (december.period, december.state) == ("2025", "not_asked")
 
