@@ -21,7 +21,7 @@ from tests.conftest import Warehouse
 SCALE = float(os.environ.get("NQ42_BENCH_SCALE", "0.02"))
 MONTH = "2025-12"
 ROUNDS = 2
-#: A test is run with the last of its parents: `buildable` leaves out those whose parents come later.
+#: A test runs with the last of its parents: `buildable` leaves out those with a parent to come.
 GROUPS = {
     "one": [["path:models", "path:tests", "--indirect-selection", "eager"]],
     "grouped": [
