@@ -24,6 +24,7 @@ from loaders.postgres.database import Role, connect, lasting, role_url
 from loaders.publication import read_lineage
 from loaders.settings import PROJECT_ROOT, get_settings
 from loaders.stages.approve import awaited_period
+from loaders.stages.dbt_results import failure, log_models, model_runs
 from loaders.stages.records import BuildResult
 
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
@@ -39,6 +40,8 @@ cli()
 """
 #: Any fixed number: builds of one warehouse wait for each other on it.
 LOCK_KEY = 4_220_260_004
+#: In the folder of dbt's own files: what became of each node of its last command.
+RESULTS = "run_results.json"
 #: Audit event: these seeds are in schema reference.
 SEEDED = "reference.seeded"
 #: Audit events around dbt: what the candidate schema holds is whole only after the second.
@@ -113,19 +116,30 @@ def _build(period: str) -> BuildResult:
     with connect(Role.PUBLISHER) as connection:
         audit.append(connection, STARTED, {"candidate_id": candidate_id})
     try:
-        _run_dbt(period, stale, candidate_id)
+        model_seconds = _run_dbt(period, stale, candidate_id)
     except (BuildError, BuildInterrupted):
         drop_candidate()
         raise
-    _note_finished(candidate_id, {month: prints[month] for month in stale}, acceptances)
+    computed = {month: prints[month] for month in stale}
+    _note_finished(candidate_id, computed, acceptances, model_seconds)
     seconds = time.monotonic() - started
     get_logger().info("build", candidate_id=candidate_id, periods=stale, seconds=seconds)
     return BuildResult(candidate_id, period, "built", tuple(stale), fingerprint, seconds)
 
 
-def _note_finished(candidate_id: str, computed: dict[str, str], acceptances: list[int]) -> None:
+def _note_finished(
+    candidate_id: str,
+    computed: dict[str, str],
+    acceptances: list[int],
+    model_seconds: dict[str, float],
+) -> None:
     """The candidate is whole, and these months were computed from these inputs."""
-    noted = {"candidate_id": candidate_id, "acceptances": acceptances, "lineage": _lineage()}
+    noted = {
+        "candidate_id": candidate_id,
+        "acceptances": acceptances,
+        "lineage": _lineage(),
+        "model_seconds": model_seconds,
+    }
     with connect(Role.PUBLISHER) as connection:
         audit.append(connection, FINISHED, noted)
         for month, fingerprint in computed.items():
@@ -284,20 +298,26 @@ def build_settings(period: str, months: list[str], candidate_id: str) -> dict[st
     }
 
 
-def _run_dbt(period: str, stale: list[str], candidate_id: str) -> None:
+def _run_dbt(period: str, stale: list[str], candidate_id: str) -> dict[str, float]:
+    """Seconds of each model."""
     seed_reference()
     drop_candidate()
-    dbt(
-        [
-            "build",
-            "--select",
-            "path:models",
-            "path:tests",
-            "--exclude-resource-type",
-            "unit_test",
-        ],
-        build_settings(period, stale, candidate_id),
-    )
+    try:
+        dbt(
+            [
+                "build",
+                "--select",
+                "path:models",
+                "path:tests",
+                "--exclude-resource-type",
+                "unit_test",
+            ],
+            build_settings(period, stale, candidate_id),
+        )
+    finally:  # which models ran, and how long, is asked most when one failed
+        runs = model_runs(get_settings().home / "dbt" / RESULTS)
+        log_models(runs)
+    return {run.name: run.seconds for run in runs}
 
 
 def dbt(
@@ -315,7 +335,7 @@ def dbt(
     """
     target = target or get_settings().home / "dbt"
     target.mkdir(parents=True, exist_ok=True)
-    results = target / "run_results.json"
+    results = target / RESULTS
     results.unlink(missing_ok=True)
     command = [
         sys.executable,
@@ -344,7 +364,7 @@ def dbt(
     if done.returncode < 0:
         raise BuildInterrupted(f"dbt was ended by signal {-done.returncode}")
     if done.returncode != 0:
-        raise BuildError(_failure(results, done.stdout + done.stderr))
+        raise BuildError(failure(results, done.stdout + done.stderr))
 
 
 def dbt_environment() -> dict[str, str]:
@@ -360,21 +380,6 @@ def dbt_environment() -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         "DBT_USE_COLORS": "false",
     }
-
-
-def _failure(results: Path, output: str) -> str:
-    """What failed, by name, from dbt's own results; its last lines when it left none."""
-    failed: list[str] = []
-    if results.exists():
-        document: dict[str, Any] = json.loads(results.read_text(encoding="utf-8"))
-        failed = [
-            f"{result['unique_id']}: {str(result.get('message')).strip()[:500]}"
-            for result in document["results"]
-            if result["status"] in ("error", "fail")
-        ]
-    if not failed:
-        failed = output.strip().splitlines()[-15:]
-    return "dbt failed; the published release is unchanged:\n" + "\n".join(failed)
 
 
 def drop_candidate() -> None:

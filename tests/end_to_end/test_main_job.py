@@ -15,7 +15,7 @@ from loaders.postgres.database import Role, connect
 from loaders.register import computed_kpis
 from loaders.sample import generate
 from loaders.settings import PROJECT_ROOT, get_settings
-from loaders.stages.build import build
+from loaders.stages.build import DBT_PROJECT, FINISHED, build
 from loaders.stages.land import land
 from tests.end_to_end.conftest import (
     MONTHS,
@@ -139,6 +139,18 @@ def test_the_register_is_complete_and_invents_nothing(province: Province) -> Non
 def test_the_audit_trail_is_whole(province: Province) -> None:
     with connect(Role.AUDITOR) as connection:
         assert verify(connection, landing=get_settings().landing) == []
+
+
+def test_each_build_recorded_the_seconds_of_every_model(province: Province) -> None:
+    with connect(Role.AUDITOR) as connection:
+        recorded = connection.execute(
+            "select payload -> 'model_seconds' from audit.event where kind = %s", (FINISHED,)
+        ).fetchall()
+    assert len(recorded) >= len(MONTHS)
+    models = {path.stem for path in (DBT_PROJECT / "models").rglob("*.sql")}
+    for (seconds,) in recorded:
+        assert set(seconds) == models
+        assert all(value > 0 for value in seconds.values())
 
 
 @pytest.fixture(scope="module")
