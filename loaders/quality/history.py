@@ -244,13 +244,23 @@ def measure(
 
 
 def as_sql(figures: Figures) -> str:
-    """Figures as a SELECT of part, value and rows, which may have no row."""
+    """Figures as a SELECT of part, value and rows, which may have no row.
+
+    A part of a rule's query: it names {batch} in a comment, because Great Expectations prints a
+    warning for a query that does not.
+    """
     rows = ", ".join(
-        "('{}', {}::numeric, {}::numeric)".format(part.replace("'", "''"), value, size)
-        for part, value, size in figures
+        f"('{_literal(part)}', {value}::numeric, {size}::numeric)" for part, value, size in figures
     )
     empty = "SELECT NULL::text, NULL::numeric, NULL::numeric WHERE false"
-    return f"VALUES {rows}" if rows else empty
+    return f"{f'VALUES {rows}' if rows else empty} /* of {{batch}} */"
+
+
+def _literal(text: str) -> str:
+    """For a rule's query, where braces and dollar signs are places to fill in."""
+    for sign, escaped in (("'", "''"), ("{", "{{"), ("}", "}}"), ("$", "$$")):
+        text = text.replace(sign, escaped)
+    return text
 
 
 def as_record(figures: Figures) -> dict[str, int | float]:

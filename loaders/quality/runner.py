@@ -150,10 +150,7 @@ def _kwargs(
     if rule.condition:
         kwargs["condition"] = rule.condition
     if rule.history and rule.history.name in figures:
-        # Great Expectations reads braces as places to fill in, and `_substitute` dollar signs.
-        found = as_sql(figures[rule.history.name])
-        found = found.replace("{", "{{").replace("}", "}}").replace("$", "$$")
-        kwargs["unexpected_rows_query"] = rule.history.query(found)
+        kwargs["unexpected_rows_query"] = rule.history.query(as_sql(figures[rule.history.name]))
     return _substitute(kwargs, variables)
 
 

@@ -262,6 +262,21 @@ def test_what_is_recorded_is_what_is_compared(warehouse: Warehouse) -> None:
     assert [judge(h).result for h in (MIX, NULLS, SUM, only_b)] == ["fail"] * 4
 
 
+def test_a_code_with_signs_of_queries_is_a_code(
+    warehouse: Warehouse, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Quotes, braces and dollar signs mean something in SQL, Great Expectations and our queries."""
+    strange = "it's {batch} $period %s"
+    for period in months(6):
+        accept(period, {MIX.name: {strange: 0.2, "A": 0.4, "B": 0.4}})
+    deliver((200, strange, 1), (400, "A", 1), (400, "B", 1))
+    assert judge(MIX).result == "pass"
+    deliver((900, strange, 1), (50, "A", 1), (50, "B", 1))
+    outcome = judge(MIX)
+    assert (outcome.result, f"code={strange}" in outcome.observed) == ("fail", True)
+    assert capfd.readouterr().out == ""
+
+
 def test_a_key_of_a_person_is_never_shown(warehouse: Warehouse) -> None:
     query = (
         "SELECT gen_random_uuid() AS who, md5('x') AS person_key, 2 AS found, b._row_number"
