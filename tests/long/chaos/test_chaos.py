@@ -51,7 +51,7 @@ from tests.long.chaos.installation import (
 )
 from tests.long.chaos.targets import Killed, Targets
 
-RUNS = int(os.environ.get("CHAOS_RUNS", "6"))
+RUNS = int(os.environ.get("CHAOS_RUNS", "2"))
 #: No further run is begun after so many seconds.
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "inf"))
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
