@@ -24,6 +24,7 @@ from tests.end_to_end.conftest import content
 
 #: What says by which batch or when, not what: the same for a list sent in another order.
 IDENTITY = {
+    "fct_kpi_value": ("denominator_vintage",),
     "fct_data_quality": ("batch_id", "sha256", "serving_batch_id", "received_at"),
     "release_note": ("candidate_id", "built_at"),
 }
