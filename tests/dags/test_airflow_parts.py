@@ -96,6 +96,7 @@ known = {
     if not details.get("version_deprecated")
 }
 free = {"CELERY_BROKER_TRANSPORT_OPTIONS"}
+known.add(("SCHEDULER", "NUM_STUCK_IN_QUEUED_RETRIES"))  # the next test sees that it is read
 print([pair for pair in options if tuple(pair) not in known and pair[0] not in free])
 """
     done = subprocess.run(
@@ -107,3 +108,29 @@ print([pair for pair in options if tuple(pair) not in known and pair[0] not in f
         check=True,
     )
     assert done.stdout.splitlines()[-1] == "[['CORE', 'EXECUTER']]", done.stdout
+
+
+@pytest.mark.parametrize(
+    ("executor", "expected"), [("celery", "120.0 1000000"), ("local", "86400.0 2")]
+)
+def test_the_scheduler_reads_how_long_a_task_may_be_handed_out(
+    warehouse: Warehouse, nobody: str, executor: str, expected: str
+) -> None:
+    """Under Celery it goes out again, however often; in local processes it may wait for long."""
+    url = celery(warehouse.home, nobody).redis_url
+    settings = get_settings().model_copy(update={"executor": executor, "redis_url": url})
+    asked = """
+from airflow.jobs.job import Job
+from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
+runner = SchedulerJobRunner(Job())
+print(runner._task_queued_timeout, runner._num_stuck_queued_retries)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", asked],
+        env=variables_of(settings),
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.splitlines()[-1:] == [expected], done.stderr[-2000:]
