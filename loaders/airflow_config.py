@@ -143,7 +143,8 @@ def environment(settings: Settings, url: str, *, listen: str, port: int) -> dict
 
 def _executor(settings: Settings) -> dict[str, Any]:
     if settings.executor == "celery":
-        name, parallelism = "CeleryExecutor", settings.workers * TASKS_PER_WORKER
+        name = "dags.patient_celery.PatientCeleryExecutor"
+        parallelism = settings.workers * TASKS_PER_WORKER
     else:
         name = "dags.warm_executor.WarmLocalExecutor"
         parallelism = max(2, min(4, os.cpu_count() or 2))

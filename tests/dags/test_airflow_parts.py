@@ -15,7 +15,7 @@ from loaders.airflow_parts import HOST, check_redis, part_names
 from loaders.processes import free_port
 from loaders.settings import PROJECT_ROOT, Settings, get_settings
 from tests.conftest import Warehouse
-from tests.redis_server import redis_server
+from tests.redis_server import RedisServer, redis_server
 
 PASSWORD = "pass-4711"
 
@@ -133,4 +133,47 @@ print(runner._task_queued_timeout, runner._num_stuck_queued_retries)
         text=True,
         check=False,
     )
+    assert done.stdout.splitlines()[-1:] == [expected], done.stderr[-2000:]
+
+
+@pytest.mark.parametrize(("is_away", "expected"), [(True, "1 0 0"), (False, "0 1 1")])
+def test_a_task_waits_in_the_scheduler_while_redis_is_away(
+    warehouse: Warehouse, tmp_path: Path, is_away: bool, expected: str
+) -> None:
+    server = RedisServer(tmp_path)
+    settings = get_settings().model_copy(
+        update={"executor": "celery", "redis_url": celery(warehouse.home, server.url).redis_url}
+    )
+    handed_out = """
+import uuid
+from airflow.executors.executor_loader import ExecutorLoader
+from airflow.executors.workloads import BundleInfo, ExecuteTask
+from airflow.executors.workloads.task import TaskInstanceDTO
+executor = ExecutorLoader.get_default_executor()
+ti = TaskInstanceDTO(
+    id=uuid.uuid4(), dag_version_id=uuid.uuid4(), task_id="land", dag_id="import_health",
+    run_id="r", try_number=1, map_index=-1, pool_slots=1, queue="default", priority_weight=1,
+)
+executor.queue_workload(
+    ExecuteTask(
+        ti=ti, dag_rel_path="d.py", token="t", log_path=None, bundle_info=BundleInfo(name="b")
+    ),
+    session=None,
+)
+executor.trigger_tasks(4)
+print(len(executor.queued_tasks), len(executor.running), len(executor.event_buffer))
+"""
+    try:
+        if is_away:
+            server.stop()
+        done = subprocess.run(
+            [sys.executable, "-c", handed_out],
+            env=variables_of(settings),
+            cwd=PROJECT_ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        server.stop()
     assert done.stdout.splitlines()[-1:] == [expected], done.stderr[-2000:]

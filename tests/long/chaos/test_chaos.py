@@ -5,8 +5,8 @@
 Each run restates two lists of a month, imports them and releases the month through a real Airflow.
 At a moment drawn from the time that this takes undisturbed, one process gets SIGKILL; then
 `nq42 up` once, and no other step. An installation that is left alone gets the same files. With
-Celery there are two workers and a Redis server, which is started again as a service manager would;
-it keeps nothing on disk, so that a kill loses every task that was handed out.
+Celery there are two workers and a Redis server, which is started again as a service manager would,
+after a while; it keeps nothing on disk, so that a kill loses every task that was handed out.
 """
 
 from __future__ import annotations
@@ -82,6 +82,8 @@ def task_policy(task):
 DAGS = [f"import_{source}" for source in LISTS]
 RELEASE_DAG = "build_and_publish"
 PATIENCE_SECONDS = 900
+#: Longer than all tries of a task last under `POLICY`.
+REDIS_AWAY_SECONDS = 15
 
 
 @dataclass
@@ -159,6 +161,7 @@ class Chaos:
         while time.monotonic() < deadline:
             if blow and blow.done.is_set():
                 if self.redis and not self.redis.pid:
+                    time.sleep(REDIS_AWAY_SECONDS)
                     self.redis.start()
                 restart()
                 blow = None
