@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from celery import Celery
+from celery.contrib.testing.worker import start_worker
 from pydantic import ValidationError
 
 from loaders import airflow_service
 from loaders.airflow_config import AirflowServiceError, environment, locked
-from loaders.airflow_parts import HOST, check_redis, part_names
+from loaders.airflow_parts import HOST, answering_workers, check_redis, part_names
 from loaders.processes import free_port
 from loaders.settings import PROJECT_ROOT, Settings, get_settings
 from tests.conftest import Warehouse
@@ -49,6 +51,22 @@ def test_a_wrong_password_for_redis_is_told(tmp_path: Path) -> None:
         with pytest.raises(AirflowServiceError, match="invalid username-password") as caught:
             check_redis(celery(tmp_path, f"redis://:{PASSWORD}@{host}"))
         assert PASSWORD not in str(caught.value)
+
+
+def test_workers_are_asked_again_by_a_redis_that_was_started_anew(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path)
+    settings = celery(tmp_path, server.url)
+    with Celery("worker", broker=server.url, set_as_current=False) as app:
+        try:
+            with start_worker(app, hostname="celery@worker-1", perform_ping_check=False):
+                assert answering_workers(settings) == {"worker-1"}
+            server.stop()
+            assert answering_workers(settings) == set()
+            server.start()
+            with start_worker(app, hostname="celery@worker-1", perform_ping_check=False):
+                assert answering_workers(settings) == {"worker-1"}
+        finally:
+            server.stop()
 
 
 def test_celery_without_an_address_of_redis_is_refused() -> None:
