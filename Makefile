@@ -31,7 +31,7 @@ test: $(VENV)/.dev ## All tests, on a PostgreSQL of their own
 test-long: $(VENV)/.dev ## Long proofs: fourteen months, other populations, a new source and KPI
 	$(BIN)/pytest tests/long
 
-chaos: $(VENV)/.dev ## Kill random processes at random moments in a hundred runs (CHAOS_RUNS, CHAOS_SEED)
+chaos: $(VENV)/.dev ## Kill random processes at random moments in a hundred runs (CHAOS_RUNS, CHAOS_SEED, CHAOS_EXECUTOR)
 	CHAOS_RUNS=$${CHAOS_RUNS:-100} $(BIN)/pytest -s tests/long/chaos
 
 fuzz: $(VENV)/.dev ## Search for deliveries that end badly: ten thousand damaged ones, new in each run

@@ -37,6 +37,13 @@ RECOVERY = {
     "orphaned_tasks_check_interval": 30,
     "task_instance_heartbeat_timeout": 120,
 }
+#: The same for a task that was handed to Celery and that nobody began: Redis, or a worker, took it
+#: along. Until then its token is good, with the ten seconds that Airflow allows; looked for as
+#: often, no task is begun with a token that is not. Airflow's own values are ten and two minutes.
+LOST = {
+    "task_queued_timeout": 120,
+    "task_queued_timeout_check_interval": 10,
+}
 
 
 class AirflowServiceError(RuntimeError):
@@ -95,6 +102,7 @@ def environment(settings: Settings, url: str, *, listen: str, port: int) -> dict
         "scheduler": {
             "scheduler_idle_sleep_time": 0.2,
             **RECOVERY,
+            **_handed_out(settings),
             "trigger_timeout_check_interval": 5,  # when a task that waits for a person looks again
         },
         "dag_processor": {
@@ -135,11 +143,22 @@ def environment(settings: Settings, url: str, *, listen: str, port: int) -> dict
 
 def _executor(settings: Settings) -> dict[str, Any]:
     if settings.executor == "celery":
-        name, parallelism = "CeleryExecutor", settings.workers * TASKS_PER_WORKER
+        name = "dags.patient_celery.PatientCeleryExecutor"
+        parallelism = settings.workers * TASKS_PER_WORKER
     else:
         name = "dags.warm_executor.WarmLocalExecutor"
         parallelism = max(2, min(4, os.cpu_count() or 2))
     return {"executor": name, "parallelism": parallelism}
+
+
+def _handed_out(settings: Settings) -> dict[str, int]:
+    """How long a task may be handed out before it is begun."""
+    if settings.executor == "celery":
+        # Handed out three times in vain, a task would fail for good, whatever its tries: while all
+        # workers are away it waits. Airflow reads this and leaves it out of its reference.
+        return {**LOST, "num_stuck_in_queued_retries": 10**6}
+    # It stands behind others in the scheduler's own processes, and ends with them.
+    return {"task_queued_timeout": 24 * 3600}
 
 
 def _celery(settings: Settings) -> dict[str, dict[str, Any]]:

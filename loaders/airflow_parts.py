@@ -163,15 +163,25 @@ def has_workers(settings: Settings) -> bool:
 
 
 def answering_workers(settings: Settings, workers: Collection[str] = ()) -> set[str]:
-    """Names of the workers that answer by the broker: of these, or without names of all."""
+    """Names of the workers that answer by the broker: of these, or without names of all.
+
+    None does while the broker is away.
+    """
     if settings.redis_url is None:
         return set()
     from celery import Celery
+    from kombu.exceptions import OperationalError
+    from redis import RedisError
 
     prefix = "celery@"
     with Celery(broker=settings.redis_url.get_secret_value(), set_as_current=False) as app:
-        answers = app.control.ping(
-            destination=[prefix + name for name in workers] or None,
-            timeout=WORKER_TIMEOUT_SECONDS if workers else ANY_WORKER_TIMEOUT_SECONDS,
-        )
+        # Kept connections would be those to a Redis that may have been started anew since.
+        app.conf.broker_pool_limit = 0
+        try:
+            answers = app.control.ping(
+                destination=[prefix + name for name in workers] or None,
+                timeout=WORKER_TIMEOUT_SECONDS if workers else ANY_WORKER_TIMEOUT_SECONDS,
+            )
+        except (OperationalError, RedisError):
+            return set()
     return {name.removeprefix(prefix) for answer in answers for name in answer}

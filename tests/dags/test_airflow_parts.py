@@ -7,15 +7,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from celery import Celery
+from celery.contrib.testing.worker import start_worker
 from pydantic import ValidationError
 
 from loaders import airflow_service
 from loaders.airflow_config import AirflowServiceError, environment, locked
-from loaders.airflow_parts import HOST, check_redis, part_names
+from loaders.airflow_parts import HOST, answering_workers, check_redis, part_names
 from loaders.processes import free_port
 from loaders.settings import PROJECT_ROOT, Settings, get_settings
 from tests.conftest import Warehouse
-from tests.redis_server import redis_server
+from tests.redis_server import RedisServer, redis_server
 
 PASSWORD = "pass-4711"
 
@@ -49,6 +51,22 @@ def test_a_wrong_password_for_redis_is_told(tmp_path: Path) -> None:
         with pytest.raises(AirflowServiceError, match="invalid username-password") as caught:
             check_redis(celery(tmp_path, f"redis://:{PASSWORD}@{host}"))
         assert PASSWORD not in str(caught.value)
+
+
+def test_workers_are_asked_again_by_a_redis_that_was_started_anew(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path)
+    settings = celery(tmp_path, server.url)
+    with Celery("worker", broker=server.url, set_as_current=False) as app:
+        try:
+            with start_worker(app, hostname="celery@worker-1", perform_ping_check=False):
+                assert answering_workers(settings) == {"worker-1"}
+            server.stop()
+            assert answering_workers(settings) == set()
+            server.start()
+            with start_worker(app, hostname="celery@worker-1", perform_ping_check=False):
+                assert answering_workers(settings) == {"worker-1"}
+        finally:
+            server.stop()
 
 
 def test_celery_without_an_address_of_redis_is_refused() -> None:
@@ -96,6 +114,7 @@ known = {
     if not details.get("version_deprecated")
 }
 free = {"CELERY_BROKER_TRANSPORT_OPTIONS"}
+known.add(("SCHEDULER", "NUM_STUCK_IN_QUEUED_RETRIES"))  # the next test sees that it is read
 print([pair for pair in options if tuple(pair) not in known and pair[0] not in free])
 """
     done = subprocess.run(
@@ -107,3 +126,72 @@ print([pair for pair in options if tuple(pair) not in known and pair[0] not in f
         check=True,
     )
     assert done.stdout.splitlines()[-1] == "[['CORE', 'EXECUTER']]", done.stdout
+
+
+@pytest.mark.parametrize(
+    ("executor", "expected"), [("celery", "120.0 1000000"), ("local", "86400.0 2")]
+)
+def test_the_scheduler_reads_how_long_a_task_may_be_handed_out(
+    warehouse: Warehouse, nobody: str, executor: str, expected: str
+) -> None:
+    """Under Celery it goes out again, however often; in local processes it may wait for long."""
+    url = celery(warehouse.home, nobody).redis_url
+    settings = get_settings().model_copy(update={"executor": executor, "redis_url": url})
+    asked = """
+from airflow.jobs.job import Job
+from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
+runner = SchedulerJobRunner(Job())
+print(runner._task_queued_timeout, runner._num_stuck_queued_retries)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", asked],
+        env=variables_of(settings),
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.splitlines()[-1:] == [expected], done.stderr[-2000:]
+
+
+@pytest.mark.parametrize(("is_away", "expected"), [(True, "1 0 0"), (False, "0 1 1")])
+def test_a_task_waits_in_the_scheduler_while_redis_is_away(
+    warehouse: Warehouse, tmp_path: Path, is_away: bool, expected: str
+) -> None:
+    server = RedisServer(tmp_path)
+    settings = get_settings().model_copy(
+        update={"executor": "celery", "redis_url": celery(warehouse.home, server.url).redis_url}
+    )
+    handed_out = """
+import uuid
+from airflow.executors.executor_loader import ExecutorLoader
+from airflow.executors.workloads import BundleInfo, ExecuteTask
+from airflow.executors.workloads.task import TaskInstanceDTO
+executor = ExecutorLoader.get_default_executor()
+ti = TaskInstanceDTO(
+    id=uuid.uuid4(), dag_version_id=uuid.uuid4(), task_id="land", dag_id="import_health",
+    run_id="r", try_number=1, map_index=-1, pool_slots=1, queue="default", priority_weight=1,
+)
+executor.queue_workload(
+    ExecuteTask(
+        ti=ti, dag_rel_path="d.py", token="t", log_path=None, bundle_info=BundleInfo(name="b")
+    ),
+    session=None,
+)
+executor.trigger_tasks(4)
+print(len(executor.queued_tasks), len(executor.running), len(executor.event_buffer))
+"""
+    try:
+        if is_away:
+            server.stop()
+        done = subprocess.run(
+            [sys.executable, "-c", handed_out],
+            env=variables_of(settings),
+            cwd=PROJECT_ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        server.stop()
+    assert done.stdout.splitlines()[-1:] == [expected], done.stderr[-2000:]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from loaders import processes
 from loaders.postgres import embedded
+from tests.redis_server import RedisServer
 
 #: How long to wait for a process of the wanted kind, when none runs at the moment.
 PATIENCE_SECONDS = 10
@@ -31,15 +32,16 @@ class Killed:
 class Targets:
     """The processes of one installation."""
 
-    def __init__(self, home: Path, chance: random.Random) -> None:
-        self.home, self.chance = home, chance
+    def __init__(self, home: Path, chance: random.Random, redis: RedisServer | None) -> None:
+        self.home, self.chance, self._redis = home, chance, redis
         self._find: dict[str, Callable[[], list[int]]] = {
             **{name: lambda name=name: self._component(name) for name in self._components()},
             "task": lambda: self._started(2, "airflow worker"),
-            "executor worker": lambda: self._started(1, "airflow worker"),
+            "executor worker": self._celery_processes if redis else self._local_workers,
             "dbt": lambda: self._started(3, "from dbt.cli.main import cli"),
             "postgres backend": self._backends,
             "postmaster": self._postmaster,
+            **({"redis": self._broker} if redis else {}),
         }
 
     @property
@@ -91,6 +93,17 @@ class Targets:
 
     def _postmaster(self) -> list[int]:
         pid = embedded.status(self.home).pid
+        return [pid] if pid else []
+
+    def _local_workers(self) -> list[int]:
+        return self._started(1, "airflow worker")
+
+    def _celery_processes(self) -> list[int]:
+        """Those that work on a task now: a worker's others cannot be told from itself."""
+        return [_ancestor(pid, 1) for pid in self.find("task")]
+
+    def _broker(self) -> list[int]:
+        pid = self._redis.pid if self._redis else None
         return [pid] if pid else []
 
     def _backends(self) -> list[int]:

@@ -1,10 +1,12 @@
 """Random processes are killed at random moments; what comes out is what would have come anyway.
 
-    CHAOS_RUNS=100 CHAOS_SEED=7 pytest -s tests/long/chaos
+    CHAOS_RUNS=100 CHAOS_SEED=7 CHAOS_EXECUTOR=celery pytest -s tests/long/chaos
 
 Each run restates two lists of a month, imports them and releases the month through a real Airflow.
 At a moment drawn from the time that this takes undisturbed, one process gets SIGKILL; then
-`nq42 up` once, and no other step. An installation that is left alone gets the same files.
+`nq42 up` once, and no other step. An installation that is left alone gets the same files. With
+Celery there are two workers and a Redis server, which is started again as a service manager would,
+after a while; it keeps nothing on disk, so that a kill loses every task that was handed out.
 """
 
 from __future__ import annotations
@@ -50,11 +52,13 @@ from tests.long.chaos.installation import (
     rows,
 )
 from tests.long.chaos.targets import Killed, Targets
+from tests.redis_server import RedisServer
 
 RUNS = int(os.environ.get("CHAOS_RUNS", "2"))
 #: No further run is begun after so many seconds.
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "inf"))
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
+EXECUTOR = os.environ.get("CHAOS_EXECUTOR", "local")
 SCALE = 0.002
 #: Shorter than in service, so that a run does not mostly wait: what Airflow does is the same.
 SOONER = {
@@ -64,6 +68,7 @@ SOONER = {
     "task_instance_heartbeat_timeout": 20,
     "task_instance_heartbeat_timeout_detection_interval": 5,
 }
+LOST_SOONER = {"task_queued_timeout": 30, "task_queued_timeout_check_interval": 5}
 #: A policy of Airflow's own, for all tasks of this installation: seconds between tries.
 POLICY = """
 import datetime as dt
@@ -77,6 +82,8 @@ def task_policy(task):
 DAGS = [f"import_{source}" for source in LISTS]
 RELEASE_DAG = "build_and_publish"
 PATIENCE_SECONDS = 900
+#: Longer than all tries of a task last under `POLICY`.
+REDIS_AWAY_SECONDS = 15
 
 
 @dataclass
@@ -108,8 +115,12 @@ class Chaos:
     alone: Installation
     lists: dict[str, list[bytes]]
     chance: random.Random
+    redis: RedisServer | None
     airflow: Airflow = field(default_factory=Airflow)
     marts: dict[int, dict[str, list[str]]] = field(default_factory=dict)
+
+    def targets(self) -> Targets:
+        return Targets(self.disturbed.home, self.chance, self.redis)
 
     def deliver(self, number: int) -> dict[str, Any]:
         """Send the lists of this run to both; what the undisturbed one then holds."""
@@ -149,6 +160,9 @@ class Chaos:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             if blow and blow.done.is_set():
+                if self.redis and not self.redis.pid:
+                    time.sleep(REDIS_AWAY_SECONDS)
+                    self.redis.start()
                 restart()
                 blow = None
             wanted = DAGS if len(runs) < len(DAGS) else [RELEASE_DAG]
@@ -166,17 +180,31 @@ class Chaos:
 
 
 @pytest.fixture(scope="module")
-def chaos(database_server: URL) -> Iterator[Chaos]:
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer | None]:
+    if EXECUTOR != "celery":
+        yield None
+        return
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def chaos(database_server: URL, redis: RedisServer | None) -> Iterator[Chaos]:
     homes = [Path(tempfile.mkdtemp(prefix=f"nq42-{kind}-")) for kind in ("chaos", "calm")]
     common = {"NQ42_PSEUDONYM_KEY": TEST_KEY, "NQ42_BI_PASSWORD": TEST_BI_PASSWORD}
     own = database_server.set(database="chaos_calm").render_as_string(hide_password=False)
-    disturbed = Installation({**common, "NQ42_HOME": str(homes[0])})
+    broker = {"NQ42_REDIS_URL": redis.url} if redis else {}
+    disturbed = Installation(
+        {**common, **broker, "NQ42_EXECUTOR": EXECUTOR, "NQ42_HOME": str(homes[0])}
+    )
     alone = Installation({**common, "NQ42_HOME": str(homes[1]), "NQ42_DATABASE_URL": own})
     for home in homes:
         home.chmod(0o755)  # root's PostgreSQL drops to a user who must reach it
     chance = random.Random(SEED)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(airflow_config, "RECOVERY", SOONER)
+        patch.setattr(airflow_config, "LOST", LOST_SOONER)
         try:
             with psycopg.connect(conninfo(database_server), autocommit=True) as connection:
                 create_database(connection, "chaos_calm")
@@ -189,7 +217,7 @@ def chaos(database_server: URL) -> Iterator[Chaos]:
                 policy.parent.mkdir(parents=True)
                 policy.write_text(POLICY, encoding="utf-8")
                 restart()
-            yield Chaos(disturbed, alone, read_lists(homes[0] / "inbox"), chance)
+            yield Chaos(disturbed, alone, read_lists(homes[0] / "inbox"), chance, redis)
         finally:
             with disturbed.as_current():
                 airflow_service.down(get_settings())
@@ -228,11 +256,11 @@ def reader(chaos: Chaos, tmp_path: Path) -> Iterator[dict[str, Any]]:
 
 
 def test_no_kill_loses_doubles_or_mixes_anything(chaos: Chaos, reader: dict[str, Any]) -> None:
-    print(f"\nCHAOS_SEED={SEED} CHAOS_RUNS={RUNS}")
+    print(f"\nCHAOS_SEED={SEED} CHAOS_RUNS={RUNS} CHAOS_EXECUTOR={EXECUTOR}")
     usual, wrong = chaos.run(0, None)
     print(f"undisturbed: {usual:.0f} s")
     assert wrong == []
-    targets = Targets(chaos.disturbed.home, chaos.chance)
+    targets = chaos.targets()
     names: list[str] = []
     failed: dict[int, list[str]] = {}
     hit = number = 0
@@ -267,9 +295,9 @@ def test_no_kill_loses_doubles_or_mixes_anything(chaos: Chaos, reader: dict[str,
 def test_a_service_that_only_looks_healthy_is_started_anew(chaos: Chaos) -> None:
     with chaos.disturbed.as_current():
         restart()
-        (before,) = Targets(chaos.disturbed.home, chaos.chance).find("scheduler")
+        (before,) = chaos.targets().find("scheduler")
         os.kill(before, signal.SIGSTOP)  # its last heartbeat is young, and no other will come
         restart()
-        (now,) = Targets(chaos.disturbed.home, chaos.chance).find("scheduler")
+        (now,) = chaos.targets().find("scheduler")
     assert now != before
     assert not processes.exists(before)
