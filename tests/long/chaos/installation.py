@@ -121,7 +121,11 @@ def leftovers(landing: Path) -> list[str]:
                 select 'table', schemaname || '.' || tablename from pg_tables
                 where schemaname in ('candidate', 'stage')
                 union all
-                select 'lock', objid::text from pg_locks where locktype = 'advisory'
+                -- Airflow's scheduler has a lock of its own, in its own database.
+                select 'lock', objid::text from pg_locks
+                where
+                    locktype = 'advisory'
+                    and database = (select oid from pg_database where datname = current_database())
                 union all
                 select 'session', pid || ' ' || state || ' ' || left(query, 80)
                 from pg_stat_activity
