@@ -29,7 +29,7 @@ test: $(VENV)/.dev ## All tests, on a PostgreSQL of their own
 	$(BIN)/pytest --ignore=tests/bench --ignore=tests/fuzz --ignore=tests/long -n 2 --dist loadfile
 
 test-long: $(VENV)/.dev ## Long proofs: fourteen months, other populations, a new source and KPI
-	$(BIN)/pytest tests/long
+	$(BIN)/pytest tests/long --ignore=tests/long/chaos
 
 chaos: $(VENV)/.dev ## Kill random processes at random moments in a hundred runs (CHAOS_RUNS, CHAOS_SEED, CHAOS_EXECUTOR)
 	CHAOS_RUNS=$${CHAOS_RUNS:-100} $(BIN)/pytest -s tests/long/chaos
