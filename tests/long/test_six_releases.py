@@ -23,6 +23,7 @@ from loaders.publication import (
     give_back,
     release_at,
 )
+from loaders.quality import suites
 from loaders.quality.suites import EXPECTATIONS_DIR, get_suite
 from loaders.sample import generate
 from loaders.stages import build
@@ -64,18 +65,18 @@ class History:
 @pytest.fixture(scope="module")
 def history(warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
     folder = tmp_path_factory.mktemp("project")
-    suites = Path(shutil.copytree(EXPECTATIONS_DIR, folder / "expectations"))
+    expectations = Path(shutil.copytree(EXPECTATIONS_DIR, folder / "expectations"))
     skip = shutil.ignore_patterns("target", "logs")
     project = Path(shutil.copytree(DBT_PROJECT, folder / "dbt_project", ignore=skip))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(suites, "EXPECTATIONS_DIR", suites)
+        patch.setattr(suites, "EXPECTATIONS_DIR", expectations)
         patch.setattr(build, "DBT_PROJECT", project)
         get_suite.cache_clear()
-        yield _six_releases(warehouse.inbox, suites, project)
+        yield _six_releases(warehouse.inbox, expectations, project)
     get_suite.cache_clear()
 
 
-def _six_releases(inbox: Path, suites: Path, project: Path) -> History:
+def _six_releases(inbox: Path, expectations: Path, project: Path) -> History:
     generate(list(MONTHS), SCALE, SEED, inbox, None)
     prepare_warehouse()
     history = History()
@@ -95,7 +96,7 @@ def _six_releases(inbox: Path, suites: Path, project: Path) -> History:
     _import(JULY)
     history.publish(JULY)  # 4: another population
 
-    _only_warn(suites / "intake" / "health__health_records.json")
+    _only_warn(expectations / "intake" / "health__health_records.json")
     _import(JUNE, JULY)
     history.publish(JULY)  # 5: a rule that does not refuse any more
 
