@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -100,8 +101,9 @@ class _Take(BaseOperator):
         """The dataset's own period in a run of this month; None when nothing is due."""
         return get_dataset(self.source, self.dataset).period_in(month)
 
+    @abstractmethod
     def _absent(self, period: str, reason: str, is_unreachable: bool) -> dict[str, Any]:
-        raise NotImplementedError
+        """Wait, or end the task of a dataset for which its source has sent nothing."""
 
     def _wait(self, period: str, until: dt.datetime) -> None:
         from loaders.settings import get_settings

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from loaders.contracts.model import CONTRACTS_DIR
+from loaders.files import sha256_of
 from loaders.periods import months_of
 from loaders.settings import PROJECT_ROOT, Settings
 
@@ -91,7 +92,7 @@ def is_published(settings: Settings, inputs: Inputs) -> bool:
         )
         wanted = month_fingerprints(connection, max(inputs.months))
     delivered = {
-        (path.parts[-3], path.parts[-2], _sha256(path))
+        (path.parts[-3], path.parts[-2], sha256_of(path))
         for path in settings.inbox.glob("*/*/*")
         if months_of(path.parts[-2])[1] in inputs.months
         and not path.name.endswith(".delivery.json")
@@ -102,8 +103,3 @@ def is_published(settings: Settings, inputs: Inputs) -> bool:
         and released >= set(inputs.months)
         and all(built.get(month) == value for month, value in wanted.items())
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,8 +17,9 @@ import pytest
 from psycopg import sql
 from sqlalchemy.engine import URL, make_url
 
+from loaders.airflow_config import metadata_database
 from loaders.postgres import database, embedded
-from loaders.postgres.database import DRIVER
+from loaders.postgres.database import DRIVER, admin_url, conninfo
 from loaders.postgres.migrate import migrate
 from loaders.settings import Settings, get_settings
 
@@ -134,6 +135,13 @@ def empty_database(
         _point_to(monkeypatch, address, tmp_path)
         yield address
     get_settings.cache_clear()
+
+
+def drop_airflow_metadata() -> None:
+    """Drop the database that Airflow made beside the warehouse that the settings point to."""
+    drop = sql.SQL("drop database if exists {} with (force)")
+    with psycopg.connect(conninfo(admin_url("postgres")), autocommit=True) as connection:
+        connection.execute(drop.format(sql.Identifier(metadata_database())))
 
 
 def _point_to(patch: pytest.MonkeyPatch, address: URL, home: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections import Counter
@@ -13,6 +12,7 @@ from typing import Any
 
 from loaders.audit.chain_walk import Finding
 from loaders.audit.scratch import Scratch
+from loaders.files import sha256_of
 
 # A file whose process was killed while it was written; retention deletes it.
 PARTIAL_PREFIX = ".partial-"
@@ -64,8 +64,7 @@ def compare_landing(
 def _hash_of(path: Path) -> str | None:
     if path.is_symlink() or not path.is_file():
         return None
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return sha256_of(path)
 
 
 def _files(

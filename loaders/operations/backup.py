@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 import psycopg
 
 from loaders import audit
+from loaders.files import sha256_of
 from loaders.log import get_logger
 from loaders.operations.manifest import (
     DUMP,
@@ -27,7 +28,6 @@ from loaders.operations.manifest import (
     Manifest,
     StoredFile,
     copy_private,
-    hash_of,
     make_private_folder,
     write_manifest,
 )
@@ -188,7 +188,7 @@ def _forget_purged(copied: Path, receipts: _Receipts) -> None:
 def _files(folder: Path) -> list[StoredFile]:
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return [
-        StoredFile(path.relative_to(folder).as_posix(), hash_of(path), path.stat().st_size)
+        StoredFile(path.relative_to(folder).as_posix(), sha256_of(path), path.stat().st_size)
         for path in paths
     ]
 

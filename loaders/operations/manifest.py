@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from loaders.files import sha256_of
+
 MANIFEST, MANIFEST_HASH, DUMP, LANDING = (
     "manifest.json",
     "manifest.sha256",
@@ -93,14 +95,8 @@ def read_verified(folder: Path) -> Manifest:
 
 def _is_whole(path: Path, file: StoredFile) -> bool:
     return (
-        path.is_file() and path.stat().st_size == file.size_bytes and hash_of(path) == file.sha256
+        path.is_file() and path.stat().st_size == file.size_bytes and sha256_of(path) == file.sha256
     )
-
-
-def hash_of(path: Path) -> str:
-    """sha256 of a file, in hexadecimal digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write_private(path: Path, content: bytes) -> None:

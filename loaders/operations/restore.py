@@ -18,6 +18,7 @@ from typing import IO
 import psycopg
 
 from loaders import audit
+from loaders.files import sha256_of
 from loaders.log import get_logger
 from loaders.operations.manifest import (
     DUMP,
@@ -25,7 +26,6 @@ from loaders.operations.manifest import (
     BackupError,
     Manifest,
     copy_private,
-    hash_of,
     make_private_folder,
     read_verified,
 )
@@ -134,7 +134,7 @@ def _refuse_what_is_there(connection: psycopg.Connection, manifest: Manifest) ->
     for path in landing.rglob("*") if landing.is_dir() else ():
         name = f"{LANDING}/{path.relative_to(landing).as_posix()}"
         # Files of the backup itself were left by a restore that was killed.
-        if path.is_file() and known.get(name) != hash_of(path):
+        if path.is_file() and known.get(name) != sha256_of(path):
             raise BackupError(
                 f"the landing store is not empty ({path}): set NQ42_LANDING to an empty folder, or "
                 "say --replace to move what is there aside"

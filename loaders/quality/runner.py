@@ -50,7 +50,8 @@ class RuleOutcome:
     """One rule's result.
 
     ``failing_rows_sql`` selects the failing row numbers (row rules); where a condition says it all,
-    ``failing_where`` is that condition. ``figures`` are those that later periods are compared with.
+    ``failing_where`` is that condition, and where they are few ``failing_rows`` are the numbers of
+    a query. ``figures`` are those that later periods are compared with.
     """
 
     rule: Rule
@@ -92,13 +93,17 @@ def run_suite(
         variables = {**variables, "one_in": str(max(1, rows // SAMPLE_ROWS))}
         validate = partial(_validate, batch, suite, variables, figures)
         validation = validate(suite.rules)
-        results = {r.expectation_config.meta["id"]: r for r in validation.results}
+        results = _by_rule(validation)
         # What one scan judges fails as one: each rule of it is asked again by itself.
-        again = [r for r in suite.rules if r.condition and raised_by(results[r.meta.id])]
-        if again:
-            alone = [replace(rule, condition=None) for rule in again]
-            results |= {r.expectation_config.meta["id"]: r for r in validate(alone).results}
-            validation.results = [results[rule.meta.id] for rule in suite.rules]
+        raised = {rule_id for rule_id, result in results.items() if raised_by(result)}
+        alone = [
+            replace(rule, condition=None)
+            for rule in suite.rules
+            if rule.condition and rule.meta.id in raised
+        ]
+        if alone:
+            results |= _by_rule(validate(alone))
+            validation.results = list(results.values())
     texts = {
         rule.meta.id: (rule.meta.description_vi, rule.meta.description_en) for rule in suite.rules
     }
@@ -133,6 +138,11 @@ def _validate(
         gx.ExpectationSuite(name=suite.name, expectations=expectations),
         result_format=COUNTED if is_intake else DESCRIBED,
     )
+
+
+def _by_rule(validation: Any) -> dict[str, Any]:
+    """Rule id → its result, of the rules that left one."""
+    return {result.expectation_config.meta["id"]: result for result in validation.results}
 
 
 def _type(rule: Rule) -> str:

@@ -22,7 +22,7 @@ POLL_SECONDS = 2
 
 
 def run(first: str, last: str) -> tuple[float, float]:
-    """Seconds in all, and the part of them in which tasks worked on the intake gate."""
+    """Seconds from the first trigger to the end, and the seconds of all tasks together."""
     settings = get_settings()
     try:
         service = airflow_service.up(settings, schedules_start=dt.datetime.now(dt.UTC))

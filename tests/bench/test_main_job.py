@@ -6,16 +6,14 @@ import os
 import subprocess
 import sys
 
-import psycopg
 import pytest
-from psycopg import sql
 
-from loaders.postgres.database import admin_url, conninfo
+from loaders.postgres.database import admin_url
 from loaders.sample import generate
 from loaders.settings import get_settings
 from loaders.stages.setup import prepare_warehouse
 from tests.bench.bare import run_bare
-from tests.conftest import Warehouse
+from tests.conftest import Warehouse, drop_airflow_metadata
 
 SCALE = float(os.environ.get("NQ42_BENCH_SCALE", "0.3"))
 MONTH = "2025-12"
@@ -65,10 +63,7 @@ def test_stages_bare_and_under_airflow(
         )
         assert done.returncode == 0, done.stderr[-3000:]
         orchestrated = float(done.stdout.split()[-1])
-        metadata = f"{admin_url().database}_airflow"
-        with psycopg.connect(conninfo(admin_url("postgres")), autocommit=True) as connection:
-            drop = sql.SQL("drop database if exists {} with (force)")
-            connection.execute(drop.format(sql.Identifier(metadata)))
+        drop_airflow_metadata()
     get_settings.cache_clear()
     assert admin_url().database == other
     with capsys.disabled():

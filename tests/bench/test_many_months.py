@@ -13,17 +13,15 @@ from collections import defaultdict
 from contextlib import nullcontext
 from pathlib import Path
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from loaders.contracts.model import load_contracts
-from loaders.postgres.database import Role, admin_url, connect, conninfo
+from loaders.postgres.database import Role, connect
 from loaders.sample import generate
 from loaders.settings import get_settings
 from loaders.stages.setup import prepare_warehouse
 from tests.bench.bare import release_bare, take_bare
-from tests.conftest import Warehouse
+from tests.conftest import Warehouse, drop_airflow_metadata
 from tests.marts import published_figures
 from tests.redis_server import redis_server
 from tests.unit.memory import ROOT
@@ -76,9 +74,7 @@ def test_many_months_bare_and_under_airflow(
         orchestrated, in_tasks = map(float, done.stdout.splitlines()[-1].split())
         assert published_figures() == bare
         gates_under_airflow = _gate_seconds()
-        with psycopg.connect(conninfo(admin_url("postgres")), autocommit=True) as connection:
-            metadata = sql.Identifier(f"{admin_url().database}_airflow")
-            connection.execute(sql.SQL("drop database if exists {} with (force)").format(metadata))
+        drop_airflow_metadata()
     get_settings.cache_clear()
     total = sum(seconds.values())
     datasets = sum(len(contract.datasets) for contract in load_contracts())

@@ -37,6 +37,20 @@ def variables_of(settings: Settings) -> dict[str, str]:
         return environment(settings, "http://127.0.0.1:1", listen=HOST, port=1)
 
 
+def last_line(program: str, variables: dict[str, str]) -> str:
+    """What a Python program that Airflow's settings reach prints last."""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=variables,
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.splitlines()[-1]
+
+
 def test_without_redis_airflow_does_not_start_and_says_why(nobody: str, tmp_path: Path) -> None:
     with pytest.raises(AirflowServiceError, match="Connection refused") as caught:
         airflow_service.up(celery(tmp_path, nobody))
@@ -117,15 +131,7 @@ free = {"CELERY_BROKER_TRANSPORT_OPTIONS"}
 known.add(("SCHEDULER", "NUM_STUCK_IN_QUEUED_RETRIES"))  # the next test sees that it is read
 print([pair for pair in options if tuple(pair) not in known and pair[0] not in free])
 """
-    done = subprocess.run(
-        [sys.executable, "-c", known],
-        env=variables,
-        cwd=PROJECT_ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.splitlines()[-1] == "[['CORE', 'EXECUTER']]", done.stdout
+    assert last_line(known, variables) == "[['CORE', 'EXECUTER']]"
 
 
 @pytest.mark.parametrize(
@@ -143,15 +149,7 @@ from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
 runner = SchedulerJobRunner(Job())
 print(runner._task_queued_timeout, runner._num_stuck_queued_retries)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", asked],
-        env=variables_of(settings),
-        cwd=PROJECT_ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout.splitlines()[-1:] == [expected], done.stderr[-2000:]
+    assert last_line(asked, variables_of(settings)) == expected
 
 
 @pytest.mark.parametrize(("is_away", "expected"), [(True, "1 0 0"), (False, "0 1 1")])
@@ -184,14 +182,7 @@ print(len(executor.queued_tasks), len(executor.running), len(executor.event_buff
     try:
         if is_away:
             server.stop()
-        done = subprocess.run(
-            [sys.executable, "-c", handed_out],
-            env=variables_of(settings),
-            cwd=PROJECT_ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        found = last_line(handed_out, variables_of(settings))
     finally:
         server.stop()
-    assert done.stdout.splitlines()[-1:] == [expected], done.stderr[-2000:]
+    assert found == expected

@@ -13,7 +13,6 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
-from psycopg import sql
 
 from loaders import airflow_service, processes
 from loaders.airflow_api import AirflowApi, AirflowApiError, Run
@@ -23,7 +22,7 @@ from loaders.contracts.model import get_contract, load_contracts
 from loaders.periods import TIMEZONE
 from loaders.postgres.database import admin_url, conninfo
 from loaders.settings import Settings
-from tests.conftest import Warehouse
+from tests.conftest import Warehouse, drop_airflow_metadata
 from tests.integration import members
 
 #: Its lists are due next month: what has not come is waited for.
@@ -36,11 +35,7 @@ TIMEOUT_SECONDS = 240
 def settings(warehouse: Warehouse) -> Iterator[Settings]:
     yield warehouse.settings
     airflow_service.stop(warehouse.settings)
-    metadata = f"{admin_url().database}_airflow"
-    maintenance = admin_url("postgres")
-    with psycopg.connect(conninfo(maintenance), autocommit=True) as connection:
-        drop = sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(metadata))
-        connection.execute(drop)
+    drop_airflow_metadata()
 
 
 @pytest.fixture(scope="module")

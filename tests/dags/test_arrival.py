@@ -14,7 +14,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from dags import arrival
-from dags.arrival import ArrivalTrigger
+from dags.arrival import ArrivalTrigger, AwaitDelivery
 from dags.wiring import SourceUnreachable
 from loaders.contracts.model import get_dataset
 from loaders.periods import TIMEZONE
@@ -97,6 +97,15 @@ def test_a_delivery_that_comes_while_it_is_waited_for_is_taken(
     assert (one.notices, absences("2025-01")) == ([], [])
 
 
+def late(one: Waiting) -> tuple[AwaitDelivery, ArrivalTrigger]:
+    """Three days after the due one the month goes on; who waits from then on, and its trigger."""
+    one.due(days=-3)
+    with pytest.raises(AirflowSkipException):
+        go_on(one.take())
+    task = one.wait()
+    return task, deferred(task)
+
+
 def test_a_source_three_days_late_lets_the_month_go_and_is_taken_on_the_day_it_comes(
     ready: Warehouse, waiting: Callable[..., Waiting]
 ) -> None:
@@ -139,11 +148,7 @@ def test_a_source_that_never_comes_is_late_once_and_given_up_once(
 ) -> None:
     period = "2025-02"
     one = waiting(period)
-    one.due(days=-3)
-    with pytest.raises(AirflowSkipException):
-        go_on(one.take())
-    task = one.wait()
-    trigger = deferred(task)
+    task, trigger = late(one)
     given_up_at = get_dataset(SOURCE, DATASET).extension.schedule.given_up_at(period)
     assert dt.datetime.fromisoformat(trigger.until) == given_up_at
     one.due(days=-11)  # the tenth day after the due one is over
@@ -204,11 +209,7 @@ def test_garbage_is_seen_refused_and_not_waited_for_again(
 ) -> None:
     period = "2025-04"
     one = waiting(period)
-    one.due(days=-3)
-    with pytest.raises(AirflowSkipException):
-        go_on(one.take())
-    task = one.wait()
-    trigger = deferred(task)
+    task, trigger = late(one)
     send(ready, period).write_bytes(b"\x00\xff" * 500)
     assert event_of(soon(trigger)) == {"is_there": True}
     with pytest.raises(AirflowFailException, match="refused"):

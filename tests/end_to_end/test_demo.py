@@ -9,13 +9,11 @@ from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from loaders import processes
-from loaders.postgres.database import Role, admin_url, connect, conninfo
-from tests.conftest import Warehouse
+from loaders.postgres.database import Role, connect
+from tests.conftest import Warehouse, drop_airflow_metadata
 from tests.end_to_end.conftest import read_truth
 from tests.end_to_end.identifiers import dump_of, identifiers, leaks
 
@@ -41,10 +39,7 @@ def demo() -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def first(warehouse: Warehouse) -> Iterator[subprocess.CompletedProcess[str]]:
     yield demo()
-    metadata = f"{admin_url().database}_airflow"
-    with psycopg.connect(conninfo(admin_url("postgres")), autocommit=True) as connection:
-        drop = sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(metadata))
-        connection.execute(drop)
+    drop_airflow_metadata()
 
 
 def test_it_publishes_and_shows_where_to_look(

@@ -20,13 +20,13 @@ import pytest
 from sqlalchemy.engine import URL
 
 from loaders import audit
+from loaders.files import sha256_of
 from loaders.operations import backup as backup_module
 from loaders.operations.backup import _OWNERS, back_up
 from loaders.operations.manifest import (
     BackupError,
     Manifest,
     StoredFile,
-    hash_of,
     read_verified,
     write_manifest,
 )
@@ -347,7 +347,7 @@ def test_a_dump_that_breaks_off_leaves_nothing(copy: Path, place: URL) -> None:
     dump.write_bytes(dump.read_bytes()[: dump.stat().st_size * 2 // 3])
     manifest = read_json(copy)
     files = [
-        StoredFile(f.path, hash_of(copy / f.path), (copy / f.path).stat().st_size)
+        StoredFile(f.path, sha256_of(copy / f.path), (copy / f.path).stat().st_size)
         for f in manifest.files
     ]
     _rewrite(copy, replace(manifest, files=files))

@@ -6,18 +6,16 @@ import datetime as dt
 import time
 from collections.abc import Callable, Iterator
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from loaders import airflow_service
 from loaders.airflow_api import AirflowApi, Run
 from loaders.contracts.model import load_contracts
-from loaders.postgres.database import Role, admin_url, connect, conninfo
+from loaders.postgres.database import Role, connect
 from loaders.sample import generate
 from loaders.stages.postponed import POSTPONED
 from loaders.stages.setup import prepare_warehouse
-from tests.conftest import Warehouse
+from tests.conftest import Warehouse, drop_airflow_metadata
 from tests.end_to_end.conftest import SCALE, SEED
 
 MONTHS = ("2025-06", "2025-07")
@@ -36,9 +34,7 @@ def api(warehouse: Warehouse) -> Iterator[AirflowApi]:
             yield client
     finally:
         airflow_service.stop(warehouse.settings)
-        metadata = sql.Identifier(f"{admin_url().database}_airflow")
-        with psycopg.connect(conninfo(admin_url("postgres")), autocommit=True) as connection:
-            connection.execute(sql.SQL("drop database if exists {} with (force)").format(metadata))
+        drop_airflow_metadata()
 
 
 def _wait(condition: Callable[[], object]) -> None:

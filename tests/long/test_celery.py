@@ -10,21 +10,19 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
-from psycopg import sql
 from rich.console import Console
 from sqlalchemy.engine import URL, make_url
 
 from loaders import airflow_service, processes
 from loaders.airflow_api import AirflowApi
 from loaders.demo import MonthRuns, progress_bars
-from loaders.postgres.database import admin_url, conninfo
+from loaders.postgres.database import admin_url
 from loaders.sample import generate
 from loaders.settings import Settings, get_settings
 from loaders.stages.setup import prepare_warehouse
 from tests.bench.bare import run_bare
-from tests.conftest import TEST_KEY, Warehouse, empty_warehouse
+from tests.conftest import TEST_KEY, Warehouse, drop_airflow_metadata, empty_warehouse
 from tests.end_to_end.identifiers import identifiers, leaks
 from tests.marts import published_figures
 from tests.redis_server import redis_server
@@ -57,10 +55,7 @@ def settings(
         generate([MONTH], SCALE, SEED, get_settings().inbox, None)
         yield get_settings()
         airflow_service.stop(get_settings())
-        metadata = f"{admin_url().database}_airflow"
-        with psycopg.connect(conninfo(admin_url("postgres")), autocommit=True) as connection:
-            drop = sql.SQL("drop database if exists {} with (force)")
-            connection.execute(drop.format(sql.Identifier(metadata)))
+        drop_airflow_metadata()
 
 
 @pytest.fixture(scope="module")

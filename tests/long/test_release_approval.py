@@ -7,19 +7,17 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from loaders import airflow_service
 from loaders.airflow_api import WAITING_TASK, AirflowApi, Run, TaskRun
-from loaders.postgres.database import Role, admin_url, connect, conninfo
+from loaders.postgres.database import Role, connect
 from loaders.sample import generate
 from loaders.stages.approve import approve, list_waiting
 from loaders.stages.intake import import_source
 from loaders.stages.land import land
 from loaders.stages.setup import prepare_warehouse
-from tests.conftest import Warehouse
+from tests.conftest import Warehouse, drop_airflow_metadata
 
 MONTH, DAG = "2025-06", "build_and_publish"
 TIMEOUT_SECONDS = 600
@@ -43,10 +41,7 @@ def api(warehouse: Warehouse) -> Iterator[AirflowApi]:
             yield client
     finally:
         airflow_service.stop(settings)
-        metadata = f"{admin_url().database}_airflow"
-        with psycopg.connect(conninfo(admin_url("postgres")), autocommit=True) as connection:
-            drop = sql.SQL("drop database if exists {} with (force)")
-            connection.execute(drop.format(sql.Identifier(metadata)))
+        drop_airflow_metadata()
 
 
 def wait_for(condition: Callable[[], Any]) -> Any:
