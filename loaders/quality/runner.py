@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import cache, partial
+from functools import partial
 from string import Template
 from typing import Any, Literal
 from uuid import UUID
 
 import psycopg
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import StaticPool
 
 from loaders.postgres.database import lasting
+from loaders.quality.engine import validate, validator
 from loaders.quality.history import Figures, History, as_record, as_sql, measure
 from loaders.quality.suites import Rule, Suite
 from loaders.quality.validations import keep_validation, raised_by
@@ -81,50 +77,44 @@ def run_suite(
     Raises:
         psycopg.OperationalError: the database was away meanwhile: what was found means nothing.
     """
-    with lasting(make_url(url)), _table(url, schema, table) as (batch, engine):
+    with lasting(make_url(url)) as connection:
+        connection.execute(f"SET work_mem = '{WORK_MEM}'")
+
+        def run(query: str) -> list[tuple[Any, ...]]:
+            return connection.execute(query.encode()).fetchall()
+
         target = f'"{schema}"."{table}"'
-        with engine.connect() as connection:
-
-            def run(query: str) -> list[tuple[Any, ...]]:
-                return [tuple(row) for row in connection.exec_driver_sql(query.replace("%", "%%"))]
-
-            ((rows,),) = run(f"SELECT count(*) FROM {target}")
-            figures = _measure(run, target, suite.histories)
+        ((rows,),) = run(f"SELECT count(*) FROM {target}")
+        figures = _measure(run, target, suite.histories)
         variables = {**variables, "one_in": str(max(1, rows // SAMPLE_ROWS))}
-        validate = partial(_validate, batch, suite, variables, figures)
-        validation = validate(suite.rules)
-        results = _by_rule(validation)
+        judge = partial(_judge, validator(connection, schema, table), suite, variables, figures)
+        results = judge(suite.rules)
         # What one scan judges fails as one: each rule of it is asked again by itself.
-        raised = {rule_id for rule_id, result in results.items() if raised_by(result)}
         alone = [
             replace(rule, condition=None)
             for rule in suite.rules
-            if rule.condition and rule.meta.id in raised
+            if rule.condition and (found := results.get(rule.meta.id)) and raised_by(found)
         ]
         if alone:
-            results |= _by_rule(validate(alone))
-            validation.results = list(results.values())
+            results |= judge(alone)
     texts = {
         rule.meta.id: (rule.meta.description_vi, rule.meta.description_en) for rule in suite.rules
     }
-    keep_validation(validation, suite.name, variables["period"], texts)
+    keep_validation(list(results.values()), suite.name, variables["period"], texts)
     return [
         _outcome(rule, results.get(rule.meta.id), rows, target, variables, figures)
         for rule in suite.rules
     ]
 
 
-def _validate(
-    batch: Any,
+def _judge(
+    validator: Any,
     suite: Suite,
     variables: Mapping[str, str],
     figures: Mapping[str, Figures],
     rules: Sequence[Rule],
-) -> Any:
-    """Great Expectations' result for these rules of a suite."""
-    import great_expectations as gx
-
-    is_intake = any(rule.meta.kind == "row" for rule in suite.rules)
+) -> dict[str, Any]:
+    """Rule id → Great Expectations' result, of the rules that left one."""
     expectations = [
         {
             "type": _type(rule),
@@ -134,15 +124,9 @@ def _validate(
         }
         for rule in rules
     ]
-    return batch.validate(
-        gx.ExpectationSuite(name=suite.name, expectations=expectations),
-        result_format=COUNTED if is_intake else DESCRIBED,
-    )
-
-
-def _by_rule(validation: Any) -> dict[str, Any]:
-    """Rule id → its result, of the rules that left one."""
-    return {result.expectation_config.meta["id"]: result for result in validation.results}
+    is_intake = any(rule.meta.kind == "row" for rule in suite.rules)
+    results = validate(validator, expectations, COUNTED if is_intake else DESCRIBED)
+    return {result.expectation_config.meta["id"]: result for result in results}
 
 
 def _type(rule: Rule) -> str:
@@ -170,64 +154,10 @@ def _measure(
     """The figures that can be measured; the rule of another one raises, and says why."""
     try:
         return measure(run, table, wanted)
-    except SQLAlchemyError:
+    except psycopg.Error:
         if len(wanted) == 1:
             return {}
     return {name: f for one in wanted for name, f in _measure(run, table, [one]).items()}
-
-
-@contextmanager
-def _table(url: str, schema: str, table: str) -> Iterator[tuple[Any, Any]]:
-    """Great Expectations' batch of a whole table and the engine that it is judged with.
-
-    Great Expectations makes several engines, and by default connects anew for each query, which
-    takes longer than most of them: all share one connection, which is closed at the end.
-    """
-    opened: list[Any] = []
-
-    class OneConnection(StaticPool):
-        def __init__(self, creator: Callable[..., Any], **kwargs: Any) -> None:
-            def connect_once(*args: Any) -> Any:
-                if not opened:
-                    opened.append(creator(*args))
-                return opened[0]
-
-            super().__init__(connect_once, **kwargs)
-
-    try:
-        with warnings.catch_warnings():
-            # Deprecated in favour of a schema in the connection, which its PostgreSQL source lacks.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            source = _context().data_sources.add_or_update_postgres(
-                "warehouse",
-                connection_string=url,
-                kwargs={
-                    "poolclass": OneConnection,
-                    # Each query is a transaction of its own: nothing to begin or to roll back.
-                    "isolation_level": "AUTOCOMMIT",
-                    "connect_args": {"options": f"-c work_mem={WORK_MEM}"},
-                },
-                assets=[
-                    {"type": "table", "name": table, "table_name": table, "schema_name": schema}
-                ],
-            )
-        asset = source.get_asset(table)
-        yield asset.get_batch(asset.build_batch_request()), source.get_execution_engine().engine
-    finally:
-        for connection in opened:
-            connection.close()
-
-
-@cache
-def _context() -> Any:
-    """Great Expectations' context of this process; it keeps nothing on disk."""
-    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-    # Importing Great Expectations takes seconds; only gates pay for it.
-    import great_expectations as gx
-
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
-    return context
 
 
 def _substitute(value: Any, variables: Mapping[str, str]) -> Any:

@@ -7,7 +7,7 @@ run, so that the folder does not grow with reruns. What counts as proof is `audi
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from numbers import Integral, Real
@@ -33,27 +33,31 @@ def results_folder() -> Path:
 
 
 def keep_validation(
-    validation: Any, suite: str, period: str, texts: Mapping[str, tuple[str, str]]
+    results: Sequence[Any], suite: str, period: str, texts: Mapping[str, tuple[str, str]]
 ) -> None:
-    """Keep the counts of an `ExpectationSuiteValidationResult`.
+    """Keep the counts of a suite's `ExpectationValidationResult`s.
 
     A full disk is logged and stops no gate.
 
     Args:
         texts: the sentence of each rule, Vietnamese and English, by rule id.
     """
+    from great_expectations import __version__
+    from great_expectations.validator.validation_statistics import calc_validation_statistics
+
+    statistics = calc_validation_statistics(list(results))._asdict()
     kept = {
-        "success": bool(validation.success),
+        "success": bool(statistics.pop("success")),
         "suite_name": suite,
-        "statistics": {k: _number(v) for k, v in validation.statistics.items()},
+        "statistics": {name: _number(figure) for name, figure in statistics.items()},
         "suite_parameters": {},
         "meta": {
-            "great_expectations_version": validation.meta["great_expectations_version"],
+            "great_expectations_version": __version__,
             # A batch that is validated without a checkpoint has no run of its own.
             "run_id": {"run_name": None, "run_time": datetime.now(UTC).isoformat()},
             "batch_spec": {"data_asset_name": suite, "period": period},
         },
-        "results": [_counts(result, texts) for result in validation.results],
+        "results": [_counts(result, texts) for result in results],
     }
     path = results_folder() / suite / f"{period}.json"
     try:

@@ -189,6 +189,8 @@ def _fill_stage(connection: psycopg.Connection, batch: Batch, key: bytes) -> Acc
                     table, conformer, _corrector(batch), stated_rows, send, refused.add
                 )
             _add_constants(connection, batch, stage)
+            # The rules, and what is computed from raw later, are planned by these figures.
+            connection.execute(sql.SQL("ANALYZE {}").format(stage))
             refused.send(connection)
     return accounts
 
@@ -218,7 +220,9 @@ def _sender(
 ) -> Iterator[Callable[[pl.DataFrame], None]]:
     """COPY into the stage table: a function that takes the next rows while they are being sent."""
     binary = BinaryCopy(columns) if set(columns.values()) <= BinaryCopy.TYPES else None
-    copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT {})").format(
+    # The table is as old as this transaction: nobody sees its rows before it ends, and whoever reads
+    # them after it need not look for each row whether its transaction has ended.
+    copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT {}, FREEZE)").format(
         stage,
         sql.SQL(", ").join(map(sql.Identifier, columns)),
         sql.SQL("binary" if binary else "csv"),

@@ -77,19 +77,18 @@ def gate_intake(batch_id: str, run_id: str = "manual") -> GateResult:
                 return GateResult(batch_id, "unchanged", IN_RAW)
         if not _stage_exists(connection, batch):
             raise LookupError(f"batch {batch_id} has no stage table: load it before the gate")
-        # The rules, and what is computed from raw later, are planned by these figures.
-        stage = sql.Identifier("stage", batch.stage_table)
-        connection.execute(sql.SQL("ANALYZE {}").format(stage))
-    context = {"source": dataset.source, "dataset": dataset.name, "period": batch.period}
-    with log_context(**context, stage="gate", batch_id=batch_id, run_id=run_id):
-        outcomes = run_suite(url(Role.LOADER), "stage", batch.stage_table, suite, _variables(batch))
-        with connect(Role.LOADER) as connection:
+        connection.commit()  # the rules have a connection of their own, and may take minutes
+        context = {"source": dataset.source, "dataset": dataset.name, "period": batch.period}
+        with log_context(**context, stage="gate", batch_id=batch_id, run_id=run_id):
+            stage = batch.stage_table
+            outcomes = run_suite(url(Role.LOADER), "stage", stage, suite, _variables(batch))
             lock_month(connection, dataset, batch.period)
             result = _decide(connection, batch, suite, outcomes, reasons, run_id, started)
-        get_logger().info(
-            "gate", **{k: v for k, v in result.to_dict().items() if k != "subject_id"}
-        )
-        return result
+            connection.commit()
+            get_logger().info(
+                "gate", **{k: v for k, v in result.to_dict().items() if k != "subject_id"}
+            )
+            return result
 
 
 def _variables(batch: Batch) -> dict[str, str]:
@@ -170,7 +169,7 @@ def _decide(
             for outcome in outcomes
             if outcome.rule.history
         }
-        loaded = _accept(connection, batch, rules, details)
+        loaded = _accept(connection, batch, staged, rules, details)
         if loaded + quarantined != staged + by_contract:
             raise AssertionError(
                 f"{staged + by_contract} rows read, {loaded} loaded, {quarantined} quarantined"
@@ -230,16 +229,21 @@ def _proof(
 
 
 def _accept(
-    connection: psycopg.Connection, batch: Batch, rules: Rules, details: dict[str, Any]
+    connection: psycopg.Connection,
+    batch: Batch,
+    staged: int,
+    rules: Rules,
+    details: dict[str, Any],
 ) -> int:
     """Swap the batch into raw; rows loaded. ``details`` gets the id of these rows."""
     before = last_judgement(connection, batch.batch_id, accepted=True)
-    clean(connection, batch)
+    loaded = staged - clean(connection, batch)
     if before is not None:
         same = is_in_raw(connection, batch.batch_id) and is_same_as_raw(connection, batch)
         refused = details["quarantine_sha256"]
         details["rows_id"] = before.rows_id if same else next_rows_id(before, rules, refused)
-    return swap(connection, batch)
+    swap(connection, batch)
+    return loaded
 
 
 def _quarantined(connection: psycopg.Connection, batch: Batch) -> int:

@@ -14,15 +14,16 @@ def row_count(connection: psycopg.Connection, table: sql.Identifier) -> int:
     return row[0] if row else 0
 
 
-def clean(connection: psycopg.Connection, batch: Batch) -> None:
-    """Take the quarantined rows out of the stage table."""
+def clean(connection: psycopg.Connection, batch: Batch) -> int:
+    """Take the quarantined rows out of the stage table; how many went."""
     stage = sql.Identifier("stage", batch.stage_table)
-    connection.execute(
+    gone = connection.execute(
         sql.SQL(
             'DELETE FROM {} s USING quarantine."row" q WHERE q.batch_id = {} '
             "AND q.row_number = s._row_number"
         ).format(stage, sql.Literal(batch.batch_id))
     )
+    return gone.rowcount
 
 
 def is_same_as_raw(connection: psycopg.Connection, batch: Batch) -> bool:
@@ -47,13 +48,12 @@ def is_same_as_raw(connection: psycopg.Connection, batch: Batch) -> bool:
     return row == (False,)
 
 
-def swap(connection: psycopg.Connection, batch: Batch) -> int:
-    """The cleaned stage table becomes the partition of its month; rows loaded."""
+def swap(connection: psycopg.Connection, batch: Batch) -> None:
+    """The cleaned stage table becomes the partition of its month."""
     dataset = batch.dataset
     stage = sql.Identifier("stage", batch.stage_table)
     raw = sql.Identifier("raw", dataset.raw_table)
     partition = f"{dataset.raw_table}__{batch.period.replace('-', '_')}"
-    loaded = row_count(connection, stage)
     period = sql.Literal(batch.period)
     # With this check in place ATTACH does not scan the table under its lock.
     connection.execute(
@@ -75,7 +75,6 @@ def swap(connection: psycopg.Connection, batch: Batch) -> int:
         )
     )
     _drop_superseded(connection, batch)
-    return loaded
 
 
 def _drop_superseded(connection: psycopg.Connection, batch: Batch) -> None:
