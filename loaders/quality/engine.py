@@ -17,8 +17,7 @@ from sqlalchemy.pool import StaticPool
 
 from loaders.postgres.database import DRIVER
 
-#: What Great Expectations imports for kinds of rules that no suite has; nearly half of the time that
-#: its import takes.
+#: Imported by Great Expectations for kinds of rules that no suite has; half of its own import.
 SELDOM_USED = ("altair", "scipy.stats")
 
 

@@ -69,6 +69,19 @@ def test_the_same_file_again_is_a_no_op(clean: Warehouse) -> None:
     assert snapshot("2024-01") == before
 
 
+def test_the_rules_and_the_models_know_how_many_rows_were_loaded(clean: Warehouse) -> None:
+    """Without statistics PostgreSQL plans for ten pages, and a big join takes minutes."""
+    deliver(clean, [row(i) for i in range(300)])
+    batch_id = land(SOURCE, DATASET, "2025-06").batch_id or ""
+    load(batch_id)
+    with connect(Role.ADMIN) as connection:
+        (known,) = connection.execute(
+            "select reltuples from pg_class where relname like %s and relkind = 'r'",
+            (f"%{batch_id}",),
+        ).fetchone() or (0,)
+    assert known == 300
+
+
 def test_a_different_file_is_refused_until_it_is_declared_a_restatement(clean: Warehouse) -> None:
     period, month = "2024-02", "02/2024"
     deliver(clean, [row(i, month=month) for i in range(20)], period)
