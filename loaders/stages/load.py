@@ -220,8 +220,8 @@ def _sender(
 ) -> Iterator[Callable[[pl.DataFrame], None]]:
     """COPY into the stage table: a function that takes the next rows while they are being sent."""
     binary = BinaryCopy(columns) if set(columns.values()) <= BinaryCopy.TYPES else None
-    # The table is as old as this transaction: nobody sees its rows before the end, and who reads them
-    # later need not look for each row whether its transaction has ended.
+    # The table is as old as this transaction: nobody sees its rows before the end, and who reads
+    # them later need not look for each row whether its transaction has ended.
     copy = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT {}, FREEZE)").format(
         stage,
         sql.SQL(", ").join(map(sql.Identifier, columns)),
