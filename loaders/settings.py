@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     notice_from: str | None = None
     notice_to: str | None = None
     notice_webhook_url: SecretStr | None = None
+    licence_note: str = "Chưa công bố giấy phép / no licence published yet"
     log_format: Literal["console", "json"] = "console"
     executor: Literal["local", "celery"] = "local"
     workers: int = Field(default=2, ge=1)

@@ -12,6 +12,7 @@ from rich.console import Console
 from loaders.cli.audit import audit_app
 from loaders.cli.common import console, errors, plain_errors, print_record
 from loaders.cli.docs import docs_app
+from loaders.cli.export import export
 from loaders.cli.history import add_history
 from loaders.cli.operations import add_operations
 from loaders.cli.rules import rules
@@ -36,6 +37,7 @@ add_trace(audit_app)
 app.add_typer(audit_app, name="audit")
 app.add_typer(docs_app, name="docs")
 app.command()(rules)
+app.command()(export)
 add_operations(app)
 
 Source = Annotated[str, typer.Argument(help="Source system, such as health.")]

@@ -1,0 +1,106 @@
+"""Static JSON, laid out as a website's API: index, KPIs, units, series by KPI, scorecard."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from loaders.exports.json_text import json_object, json_text, write_json
+from loaders.exports.release import ExportError
+from loaders.exports.tables import Snapshot
+
+VALUES = "fct_kpi_value"
+#: What names a series; the other columns of a value belong to its observations.
+SERIES = (
+    *("data_label", "series", "boundary", "unit_level", "unit_code", "unit_id"),
+    *("breakdown", "breakdown_value"),
+)
+FILE_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+NUMBERS = (
+    "Số viết đúng từng chữ số như trong kho; null là không có hoặc được bảo mật (is_suppressed). / "
+    "Numbers have the very digits of the marts; null means none, or hidden (is_suppressed)."
+)
+
+
+def write_json_files(snapshot: Snapshot, folder: Path) -> Iterator[tuple[Path, int]]:
+    """Each file with its number of records."""
+    kpis = sorted(snapshot.rows("dim_kpi"), key=lambda row: (row["sort_order"], row["kpi_id"]))
+    known = {row["kpi_id"]: row for row in kpis}
+    valued = _kpis_with_values(snapshot)
+    ids = [*known, *sorted(valued - known.keys())]
+    (folder / "kpis").mkdir()
+    for kpi_id in ids:
+        if not FILE_NAME.fullmatch(kpi_id):
+            raise ExportError(f"KPI {kpi_id!r} can give no file its name")
+        path = folder / "kpis" / f"{kpi_id}.json"
+        yield path, _write_kpi(snapshot, kpi_id, known.get(kpi_id), path)
+    listed = {
+        "kpis": [{**known.get(i, {"kpi_id": i}), "href": f"kpis/{i}.json"} for i in ids],
+        "units": sorted(snapshot.rows("dim_unit"), key=itemgetter("unit_id")),
+        "periods": sorted(snapshot.rows("dim_period"), key=itemgetter("period")),
+        "targets": sorted(snapshot.rows("dim_target"), key=itemgetter("target_id")),
+        "scorecard": sorted(
+            snapshot.rows("scorecard"),
+            key=lambda row: (row["sort_order"], row["data_label"] or "", row["boundary"] or ""),
+        ),
+    }
+    for name, rows in listed.items():
+        path = folder / f"{name}.json"
+        write_json(path, {"release": snapshot.facts.to_dict(), name: rows})
+        yield path, len(rows)
+    index = folder / "index.json"
+    release = snapshot.facts.to_dict()
+    citation = snapshot.facts.citation
+    write_json(
+        index,
+        {
+            "release": release,
+            "licence_note": snapshot.facts.licence_note,
+            "citation_vi": citation.vi,
+            "citation_en": citation.en,
+            "numbers": NUMBERS,
+            "links": {
+                **{name: f"{name}.json" for name in listed},
+                "series": "kpis/{kpi_id}.json",
+            },
+        },
+    )
+    yield index, len(ids)
+
+
+def _kpis_with_values(snapshot: Snapshot) -> set[str]:
+    if VALUES not in snapshot.tables:
+        return set()
+    return set(snapshot.tables[VALUES].scan().select("kpi_id").unique().collect()["kpi_id"])
+
+
+def _write_kpi(snapshot: Snapshot, kpi_id: str, kpi: dict[str, Any] | None, path: Path) -> int:
+    """The figures of a KPI by series and period; their number."""
+    head = json_text({"release": snapshot.facts.to_dict(), "kpi": kpi or {"kpi_id": kpi_id}})
+    series, count = _series(snapshot, kpi_id)
+    listed = ",\n".join(series)
+    path.write_text(f'{head[:-1]},"series":[\n{listed}]}}\n', encoding="utf-8")
+    return count
+
+
+def _series(snapshot: Snapshot, kpi_id: str) -> tuple[list[str], int]:
+    """Each series of a KPI as JSON, with its observations in time; the number of observations."""
+    if VALUES not in snapshot.tables:
+        return [], 0
+    figures = snapshot.tables[VALUES].scan().filter(pl.col("kpi_id") == kpi_id)
+    frame = figures.sort(*SERIES, "period", nulls_last=True).collect()
+    observed = [name for name in frame.columns if name not in (*SERIES, "kpi_id")]
+    lines = frame.select(
+        json_object(frame, SERIES).str.strip_suffix("}").alias("series"),
+        json_object(frame, observed).alias("observation"),
+    )
+    grouped = lines.group_by("series", maintain_order=True).agg(
+        pl.col("observation").str.join(",\n")
+    )
+    whole = pl.col("series") + ',"observations":[' + pl.col("observation") + "]}"
+    return grouped.select(whole).to_series().to_list(), frame.height
