@@ -64,10 +64,11 @@ def write_workbook(snapshot: Snapshot, folder: Path) -> Iterator[tuple[Path, int
     facts = snapshot.facts
     path = folder / f"nq42_{facts.release_id}.xlsx"
     listed = dict(_about(facts))
-    book = Book(f"nq42 {facts.release_id}", listed, facts.published_at)
-    count = book.add("Thông tin - About", ABOUT, listed.items(), title=" / ".join(facts.label))
-    count += book.add("Bảng điểm - Scorecard", SCORECARD, _scorecard(snapshot))
+    title = f"{' / '.join(facts.label)} · {facts.release_id}"
+    book = Book(title, listed, facts.published_at)
     figures = _Figures(snapshot)
+    count = book.add("Thông tin - About", ABOUT, listed.items())
+    count += book.add("Bảng điểm - Scorecard", SCORECARD, _scorecard(snapshot))
     count += book.add("Theo xã - Communes", FIGURES, figures.latest_of_communes())
     count += book.add("Chuỗi thời gian - Time series", FIGURES, figures.time_series())
     count += book.add("Từ điển - Dictionary", DICTIONARY, _dictionary(snapshot))
