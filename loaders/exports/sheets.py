@@ -56,7 +56,10 @@ class Shown:
 
 
 class Book:
-    """A workbook in the making; every sheet begins with the title, `save` writes the file."""
+    """A workbook in the making, for a `with` block; `save` writes the file.
+
+    Every sheet begins with the title. Rows go to a temporary file: memory does not grow with them.
+    """
 
     def __init__(self, title: str, facts: dict[str, str], made_at: dt.datetime) -> None:
         self.book, self.title = Workbook(write_only=True), title
@@ -92,6 +95,16 @@ class Book:
             sheet.append([self._cell(sheet, value) for value in row])
             used, count = used + 1, count + 1
         return count
+
+    def __enter__(self) -> Book:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close what was not saved: openpyxl leaves its files open and on disk."""
+        for sheet in self.book.worksheets:
+            if not sheet.closed:
+                sheet.close()
+                sheet._writer.cleanup()
 
     def save(self, path: Path) -> None:
         with _SteadyZip(path, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -14,16 +14,18 @@ import polars as pl
 MARK = "'"
 #: Also in their full width, which East Asian settings read as the narrow ones.
 STARTERS = "=+\\-@＝＋－＠"
-_AT_START = rf"^(?:[\t\r\n]|\s*[{STARTERS}{MARK}])"
-_WITHIN = rf"([;\t\r\n]\s*)([{STARTERS}{MARK}])"
+#: What a spreadsheet may pass over before it looks; written out, so that both engines agree.
+PASSED = ' "\t\r\n\f\v\u00a0\u2007\u200b\u202f\u3000\ufeff'
+_AT_START = rf"^(?:[\t\r\n]|[{PASSED}]*[{STARTERS}{MARK}])"
+_CELL_WITHIN = rf"([;\t\r\n][{PASSED}]*)"
 
 
 def harmless(text: pl.Expr) -> pl.Expr:
     """An apostrophe before whatever a spreadsheet could execute, and before an apostrophe there."""
-    within = text.str.replace_all(_WITHIN, "${1}" + MARK + "${2}")
+    within = text.str.replace_all(rf"{_CELL_WITHIN}([{STARTERS}{MARK}])", "${1}" + MARK + "${2}")
     return pl.when(within.str.contains(_AT_START)).then(pl.lit(MARK) + within).otherwise(within)
 
 
 def original(text: str) -> str:
     """The text that :func:`harmless` made harmless."""
-    return re.sub(rf"([;\t\r\n]\s*){MARK}", r"\1", text.removeprefix(MARK))
+    return re.sub(_CELL_WITHIN + MARK, r"\1", text.removeprefix(MARK))

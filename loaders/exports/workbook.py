@@ -65,14 +65,14 @@ def write_workbook(snapshot: Snapshot, folder: Path) -> Iterator[tuple[Path, int
     path = folder / f"nq42_{facts.release_id}.xlsx"
     listed = dict(_about(facts))
     title = f"{' / '.join(facts.label)} · {facts.release_id}"
-    book = Book(title, listed, facts.published_at)
     figures = _Figures(snapshot)
-    count = book.add("Thông tin - About", ABOUT, listed.items())
-    count += book.add("Bảng điểm - Scorecard", SCORECARD, _scorecard(snapshot))
-    count += book.add("Theo xã - Communes", FIGURES, figures.latest_of_communes())
-    count += book.add("Chuỗi thời gian - Time series", FIGURES, figures.time_series())
-    count += book.add("Từ điển - Dictionary", DICTIONARY, _dictionary(snapshot))
-    book.save(path)
+    with Book(title, listed, facts.published_at) as book:
+        count = book.add("Thông tin - About", ABOUT, listed.items())
+        count += book.add("Bảng điểm - Scorecard", SCORECARD, _scorecard(snapshot))
+        count += book.add("Theo xã - Communes", FIGURES, figures.latest_of_communes())
+        count += book.add("Chuỗi thời gian - Time series", FIGURES, figures.time_series())
+        count += book.add("Từ điển - Dictionary", DICTIONARY, _dictionary(snapshot))
+        book.save(path)
     yield path, count
 
 
