@@ -52,12 +52,12 @@ def in_order(rows: Iterable[Row]) -> list[str]:
 
     Decimals by their number (1.0 and 1.00 are one figure), times by the moment.
     """
-    return sorted(repr({name: _plain(value) for name, value in row.items()}) for row in rows)
+    return sorted(repr({name: _plain(row[name]) for name in sorted(row)}) for row in rows)
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, (Decimal, int)) and not isinstance(value, bool):
-        return f"number {Decimal(value).normalize():f}"
+    if isinstance(value, (Decimal, int, float)) and not isinstance(value, bool):
+        return f"number {Decimal(str(value)).normalize():f}"
     if isinstance(value, datetime):
         return f"moment {value.timestamp():.6f}"
     return value
