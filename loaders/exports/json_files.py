@@ -20,6 +20,7 @@ SERIES = (
     *("data_label", "series", "boundary", "unit_level", "unit_code", "unit_id"),
     *("breakdown", "breakdown_value"),
 )
+AT_ONCE = 10_000
 FILE_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 NUMBERS = (
     "Số viết đúng từng chữ số như trong kho; null là không có hoặc được bảo mật (is_suppressed). / "
@@ -82,25 +83,44 @@ def _kpis_with_values(snapshot: Snapshot) -> set[str]:
 def _write_kpi(snapshot: Snapshot, kpi_id: str, kpi: dict[str, Any] | None, path: Path) -> int:
     """The figures of a KPI by series and period; their number."""
     head = json_text({"release": snapshot.facts.to_dict(), "kpi": kpi or {"kpi_id": kpi_id}})
-    series, count = _series(snapshot, kpi_id)
-    listed = ",\n".join(series)
-    path.write_text(f'{head[:-1]},"series":[\n{listed}]}}\n', encoding="utf-8")
-    return count
+    figures = _figures(snapshot, kpi_id)
+    with path.open("w", encoding="utf-8") as file:
+        file.write(f'{head[:-1]},"series":[\n')
+        for number, part in enumerate(_parts(figures)):
+            file.write((",\n" if number else "") + _series(part))
+        file.write("]}\n")
+    return figures.height
 
 
-def _series(snapshot: Snapshot, kpi_id: str) -> tuple[list[str], int]:
-    """Each series of a KPI as JSON, with its observations in time; the number of observations."""
+def _figures(snapshot: Snapshot, kpi_id: str) -> pl.DataFrame:
     if VALUES not in snapshot.tables:
-        return [], 0
+        return pl.DataFrame()
     figures = snapshot.tables[VALUES].scan().filter(pl.col("kpi_id") == kpi_id)
-    frame = figures.sort(*SERIES, "period", nulls_last=True).collect()
-    observed = [name for name in frame.columns if name not in (*SERIES, "kpi_id")]
-    lines = frame.select(
-        json_object(frame, SERIES).str.strip_suffix("}").alias("series"),
-        json_object(frame, observed).alias("observation"),
+    return figures.sort(*SERIES, "period", nulls_last=True).collect()
+
+
+def _parts(figures: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Whole series, some thousand rows at a time: their text is many times their size."""
+    if figures.is_empty():
+        return
+    differs = (pl.col(name).ne_missing(pl.col(name).shift()) for name in SERIES)
+    starts = figures.select(pl.any_horizontal(*differs).arg_true()).to_series().to_list()
+    begin = 0
+    for end in [*starts, figures.height]:
+        if end - begin >= AT_ONCE or end == figures.height:
+            yield figures.slice(begin, end - begin)
+            begin = end
+
+
+def _series(figures: pl.DataFrame) -> str:
+    """Each series as JSON, with its observations in time."""
+    observed = [name for name in figures.columns if name not in (*SERIES, "kpi_id")]
+    lines = figures.select(
+        json_object(figures, SERIES).str.strip_suffix("}").alias("series"),
+        json_object(figures, observed).alias("observation"),
     )
     grouped = lines.group_by("series", maintain_order=True).agg(
         pl.col("observation").str.join(",\n")
     )
     whole = pl.col("series") + ',"observations":[' + pl.col("observation") + "]}"
-    return grouped.select(whole).to_series().to_list(), frame.height
+    return grouped.select(whole.str.join(",\n")).item()

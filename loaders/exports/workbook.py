@@ -47,11 +47,11 @@ DICTIONARY = (
 ABOUT = (Column("Thông tin", "About this file", 38), Column("", "", 110))
 HIDDEN = "bảo mật / hidden"
 CONTENTS = (
-    "Theo xã: kỳ mới nhất của từng chỉ tiêu, mọi xã, huyện và phân tổ. Chuỗi thời gian: mọi kỳ của "
-    "toàn tỉnh, vùng và cả nước. Toàn bộ số liệu ở các tệp CSV và Parquet cùng thư mục. / "
-    "Communes: the latest period of each KPI, every commune, district and breakdown. Time series: "
-    "every period of boundaries, provinces, regions and the country. All figures are in the CSV "
-    "and Parquet files of the same folder."
+    "Theo xã: kỳ mới nhất của từng chỉ tiêu, mọi xã (và huyện của kỳ đó) và phân tổ. Chuỗi thời "
+    "gian: mọi kỳ của toàn tỉnh, vùng và cả nước. Toàn bộ số liệu ở các tệp CSV và Parquet cùng "
+    "thư mục. / Communes: the latest period of each KPI, every commune (and district of that "
+    "period) and breakdown. Time series: every period of boundaries, provinces, regions and the "
+    "country. All figures are in the CSV and Parquet files of the same folder."
 )
 PRECISION = (
     "Excel giữ 15 chữ số có nghĩa; số chính xác ở tệp CSV và Parquet. / Excel keeps 15 significant "
