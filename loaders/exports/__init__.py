@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +39,8 @@ FORMATS: dict[str, Writer] = {
     "json": write_json_files,
 }
 CHECKSUMS = "SHA256SUMS"
+#: The marts as they come; gone before the folder appears.
+WORK = ".work"
 
 
 @dataclass(frozen=True)
@@ -72,17 +73,19 @@ def export_release(
     if unknown := sorted(set(formats) - FORMATS.keys()):
         raise ValueError(f"no format {', '.join(unknown)}; known: {', '.join(FORMATS)}")
     settings = get_settings()
-    with tempfile.TemporaryDirectory(prefix="nq42-export-") as work:
-        with open_release(release_id) as (connection, release):
-            facts = read_facts(connection, release, settings.licence_note)
-            sources = read_marts(connection, release, Path(work, "marts"))
-        typed = Path(work, "typed")
-        typed.mkdir()
-        snapshot = Snapshot(facts, {s.name: type_table(s, facts, typed) for s in sources})
-        snapshot.refuse_shown_secrets()
+    with open_release(release_id) as (connection, release):
+        facts = read_facts(connection, release, settings.licence_note)
         target = (out or settings.home / "exports") / facts.release_id
         with whole_folder(target) as folder:
+            work = folder / WORK
+            sources = read_marts(connection, release, work / "marts")
+            connection.close()  # nothing of the database is held while files are written
+            typed = work / "typed"
+            typed.mkdir()
+            snapshot = Snapshot(facts, {s.name: type_table(s, facts, typed) for s in sources})
+            snapshot.refuse_shown_secrets()
             files = _write(snapshot, folder, [name for name in FORMATS if name in formats])
+            shutil.rmtree(work)
     get_logger().info("release exported", release_id=facts.release_id, files=len(files))
     return Export(target, facts.release_id, files)
 

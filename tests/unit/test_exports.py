@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from loaders.exports.release import ExportError
 from loaders.exports.sdmx_ids import original_code, original_period, sdmx_id, sdmx_period
 from loaders.exports.sheets import Book, Column
 from loaders.exports.text import harmless, original
+from loaders.settings import PROJECT_ROOT
 
 SPREADSHEET_TEXT = st.text(alphabet="=+-@'\t\r\n\f \";,＝abc\u00a0\x1c1", max_size=12)
 
@@ -176,6 +179,46 @@ def test_a_formula_is_a_quoted_text_in_the_workbook(tmp_path: Path) -> None:
     assert not sheet["B4"].quotePrefix
     assert [sheet[name].value for name in ("A3", "A4", "A5")] == [-5, 1.5, None]
     assert sheet["B5"].value == "a_x0001_b"
+
+
+# --- memory -------------------------------------------------------------------------------------
+
+TYPES = {"kpi_id": "text", "period": "text", "value": "numeric", "rows": "bigint", "note": "text"}
+PROGRAM = """
+import datetime, sys
+from pathlib import Path
+from loaders.exports.csv_files import csv_lines
+from loaders.exports.release import Facts, Source
+from loaders.exports.tables import type_table
+from tests.peak import peak_mb
+from tests.unit.test_exports import TYPES
+path = Path(sys.argv[1])
+source = Source("m", TYPES, int(sys.argv[2]), "", path, "", dict.fromkeys(TYPES, ""))
+at = datetime.datetime(2025, 7, 1, tzinfo=datetime.UTC)
+table = type_table(source, Facts("r", "h", "p", at, "c", ("real",), "l"), path.parent)
+for line in csv_lines(table):
+    pass
+print(peak_mb())
+"""
+
+
+def peak_of_export(folder: Path, rows: int) -> int:
+    path = folder / f"{rows}.csv"
+    line = "doctors_per_10k,2025-07,12.3456789,7,một lưu ý dài dài dài dài dài dài dài dài dài\n"
+    with path.open("w", encoding="utf-8") as file:
+        file.write(",".join(TYPES) + "\n")
+        file.writelines(line for _ in range(rows))
+    command = [sys.executable, "-c", PROGRAM, str(path), str(rows)]
+    done = subprocess.run(command, cwd=PROJECT_ROOT, check=True, capture_output=True, text=True)
+    return int(done.stdout)
+
+
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    """Beyond what the readers keep ready in any case."""
+    few, many = (peak_of_export(tmp_path, rows) for rows in (1_000_000, 2_500_000))
+    sizes = [(tmp_path / f"{n}.csv").stat().st_size for n in (1_000_000, 2_500_000)]
+    more = (sizes[1] - sizes[0]) / 1e6
+    assert more > 120 and many - few < more / 2
 
 
 # --- whole or not at all ------------------------------------------------------------------------
