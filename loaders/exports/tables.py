@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from loaders.exports.release import ExportError, Facts, Source
 
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 1 << 20
 #: A numeric column without a scale of its own gets this one, so that it is of one type in every
 #: release; figures with more decimals get more.
 DECIMALS = 10

@@ -1,72 +1,31 @@
-"""Every exported file of a release against the marts, cell by cell; earlier releases; failures."""
+"""Every exported file of a release against the marts, cell by cell."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-import shutil
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-import loaders.exports as exports
-from loaders.exports import ExportError, export_release
-from loaders.exports.release import open_release
 from loaders.exports.workbook import HIDDEN
 from loaders.postgres.database import Role, connect
-from loaders.publication import HistoryError
 from loaders.report import words, write_release_report
-from loaders.settings import get_settings
 from tests import exported
-from tests.candidate_marts import FORMULA, HOSTILE, publish_whole, values
+from tests.candidate_marts import FORMULA, HOSTILE, values
 from tests.conftest import Warehouse
 from tests.exported import VALUES, Row, in_order
-from tests.integration.commands import nq42
-from tests.report_pages import cell, parse
-
-FIRST, SECOND = "2025-06.1", "2025-07.1"
-LICENCE = "Chưa công bố giấy phép / no licence published yet"
-
-
-@dataclass(frozen=True)
-class Published:
-    """Two releases, each exported while it was the published one; `marts` are those of the last."""
-
-    folders: dict[str, Path]
-    marts: dict[str, list[Row]]
-
-    @property
-    def folder(self) -> Path:
-        return self.folders[SECOND]
+from tests.integration.exports import LICENCE, SECOND, Published, bytes_of, publish_two
+from tests.report_pages import parse
 
 
 @pytest.fixture(scope="module")
 def published(warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Published:
-    kept = tmp_path_factory.mktemp("kept")
-    with pytest.raises(HistoryError, match="nothing has been published yet"):
-        export_release()
-    folders = {}
-    for name, period, cells in (
-        ("e1", "2025-06", [cell("cover", "1.0", period="2025-06"), cell("quote", "2")]),
-        ("e2", "2025-07", values()),
-    ):
-        release_id = publish_whole(name, period, cells)
-        written = export_release()
-        assert written.folder == warehouse.home / "exports" / release_id
-        folders[release_id] = Path(shutil.copytree(written.folder, kept / release_id))
-    assert list(folders) == [FIRST, SECOND]
-    return Published(folders, exported.marts())
-
-
-def bytes_of(folder: Path) -> dict[str, bytes]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+    return publish_two(warehouse.home, tmp_path_factory.mktemp("kept"))
 
 
 # --- every format against the marts -------------------------------------------------------------
@@ -223,17 +182,6 @@ def test_no_export_holds_a_hidden_figure(published: Published) -> None:
             assert (row["value"], row["numerator"], row["contributors"]) == (None, None, None)
 
 
-def test_a_candidate_that_shows_a_hidden_figure_is_not_exported(
-    warehouse: Warehouse, published: Published
-) -> None:
-    shown = cell("cover", "1", is_suppressed=True, numerator=None)
-    release_id = publish_whole("shown", "2025-07", [shown])
-    with pytest.raises(ExportError, match="fct_kpi_value shows the figures of 1 hidden cells"):
-        export_release()
-    assert not (warehouse.home / "exports" / release_id).exists()
-    publish_whole("healed", "2025-07", values())
-
-
 def test_real_and_sample_figures_carry_their_label_in_every_row(published: Published) -> None:
     for rows in (
         exported.read_csv(published.folder / "csv", VALUES),
@@ -285,112 +233,3 @@ def test_the_manifest_counts_and_its_sums_are_checked_by_other_tools(published: 
     check = ["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"]
     assert subprocess.run(check, cwd=published.folder, check=False).returncode == 0
     assert len(on_disk["SHA256SUMS"].splitlines()) == len(on_disk) - 1
-
-
-def test_the_licence_is_a_setting(
-    published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("NQ42_LICENCE_NOTE", "CC BY 4.0")
-    get_settings.cache_clear()
-    folder = export_release(SECOND, tmp_path, ["json"]).folder
-    assert exported.read_json(folder / "json" / "index.json")["licence_note"] == "CC BY 4.0"
-    get_settings.cache_clear()
-
-
-# --- again, earlier, and when something fails ---------------------------------------------------
-
-
-def test_the_same_release_gives_the_same_bytes_also_when_it_is_an_earlier_one(
-    published: Published, tmp_path: Path
-) -> None:
-    for release_id, kept in published.folders.items():
-        again = export_release(release_id, tmp_path)
-        assert again.folder == tmp_path / release_id
-        assert bytes_of(again.folder) == bytes_of(kept), release_id
-
-
-def test_an_earlier_release_holds_what_was_published_then(published: Published) -> None:
-    rows = exported.read_csv(published.folders[FIRST] / "csv", VALUES)
-    assert [(row["kpi_id"], str(row["value"])) for row in rows] == [
-        ("cover", "1.0"),
-        ("quote", "2"),
-    ]
-
-
-@pytest.fixture
-def _broken_writer(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> Iterator[tuple[Path, int]]:
-        raise OSError("no space left")
-        yield
-
-    monkeypatch.setitem(exports.FORMATS, "json", fail)
-
-
-@pytest.mark.usefixtures("_broken_writer")
-def test_a_writer_that_fails_leaves_nothing_and_the_earlier_export(
-    published: Published, tmp_path: Path
-) -> None:
-    with pytest.raises(OSError, match="no space left"):
-        export_release(SECOND, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
-    shutil.copytree(published.folder, tmp_path / SECOND)
-    with pytest.raises(OSError, match="no space left"):
-        export_release(SECOND, tmp_path)
-    assert bytes_of(tmp_path / SECOND) == bytes_of(published.folder)
-
-
-def test_a_release_that_does_not_come_back_is_not_exported(
-    published: Published, tmp_path: Path
-) -> None:
-    with connect(Role.ADMIN) as connection:
-        connection.execute("alter table publication.mart_row disable trigger append_only")
-        connection.execute(
-            'update publication.mart_row set content = content || \'{"name_vi": "khác"}\''
-            " where mart = 'dim_kpi' and content ->> 'kpi_id' = 'cover'"
-        )
-        connection.commit()
-        try:
-            with pytest.raises(ExportError, match=r"marts\.dim_kpi of release 2025-07\.1"):
-                export_release(SECOND, tmp_path)
-        finally:
-            connection.execute(
-                "update publication.mart_row set content = content || %s::jsonb"
-                " where mart = 'dim_kpi' and content ->> 'kpi_id' = 'cover'",
-                (json.dumps({"name_vi": FORMULA}),),
-            )
-            connection.execute("alter table publication.mart_row enable always trigger append_only")
-    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
-    export_release(SECOND, tmp_path)
-
-
-def test_an_export_cannot_write_to_the_database_and_waits_for_no_release(
-    published: Published,
-) -> None:
-    with open_release(None) as (connection, _):
-        (role,) = connection.execute("select current_user").fetchone()
-        assert role == Role.AUDITOR
-        assert connection.execute("show transaction_read_only").fetchone() == ("on",)
-        assert connection.execute("show transaction_isolation").fetchone() == ("repeatable read",)
-        held = connection.execute(
-            "select relation::regclass::text from pg_locks"
-            " where pid = pg_backend_pid() and relation is not null"
-        ).fetchall()
-        assert not [name for (name,) in held if name.startswith("marts.")]
-
-
-def test_the_command_exports_and_names_the_releases_that_there_are(
-    published: Published, tmp_path: Path
-) -> None:
-    done = nq42("export", "--release", FIRST, "--out", str(tmp_path), "--format", "csv")
-    assert done.returncode == 0, done.stderr
-    assert str(tmp_path / FIRST) in done.stdout
-    written = bytes_of(tmp_path / FIRST)
-    assert written["csv/scorecard.csv"] == bytes_of(published.folders[FIRST])["csv/scorecard.csv"]
-    assert {path.split("/")[0] for path in written} == {"csv", "manifest.json", "SHA256SUMS"}
-    unknown = nq42("export", "--release", "2031-01.1", "--out", str(tmp_path))
-    assert unknown.returncode == 1 and "Traceback" not in unknown.stderr
-    assert f"there is no release 2031-01.1; known: {FIRST}, {SECOND}" in unknown.stderr
-    other = nq42("export", "--format", "dbf", "--out", str(tmp_path))
-    assert other.returncode == 1
-    assert "no format dbf; known: csv, parquet, xlsx, sdmx, json" in other.stderr
-    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [FIRST]
