@@ -91,6 +91,14 @@ def test_a_release_that_does_not_come_back_is_not_exported(
     export_release(SECOND, tmp_path)
 
 
+def test_a_release_that_no_event_vouches_for_is_not_exported(
+    published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loaders.exports.release.RELEASE_EVENT", "no.such.event")
+    with pytest.raises(ExportError, match=r"no audit event vouches for release 2025-07\.1"):
+        export_release(SECOND, tmp_path)
+
+
 def test_an_export_cannot_write_to_the_database_and_waits_for_no_release(
     published: Published,
 ) -> None:

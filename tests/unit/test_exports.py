@@ -18,11 +18,14 @@ from hypothesis import strategies as st
 from openpyxl.worksheet._writer import ALL_TEMP_FILES
 
 from loaders.exports import sheets
+from loaders.exports.csv_files import csv_lines
 from loaders.exports.folder import MANIFEST, whole_folder
+from loaders.exports.json_files import write_json_files
 from loaders.exports.json_text import json_object, json_text
-from loaders.exports.release import ExportError
+from loaders.exports.release import ExportError, Facts, Source
 from loaders.exports.sdmx_ids import original_code, original_period, sdmx_id, sdmx_period
 from loaders.exports.sheets import Book, Column
+from loaders.exports.tables import Snapshot, Table, type_table
 from loaders.exports.text import harmless, original
 from loaders.settings import PROJECT_ROOT
 
@@ -179,6 +182,60 @@ def test_a_formula_is_a_quoted_text_in_the_workbook(tmp_path: Path) -> None:
     assert not sheet["B4"].quotePrefix
     assert [sheet[name].value for name in ("A3", "A4", "A5")] == [-5, 1.5, None]
     assert sheet["B5"].value == "a_x0001_b"
+
+
+# --- types ----------------------------------------------------------------------------------------
+
+FACTS = Facts("r", "h", "p", MADE, "c", ("real",), "l")
+
+
+def typed(folder: Path, columns: dict[str, str], *lines: str, rows: int | None = None) -> Table:
+    path = folder / "m.csv"
+    path.write_text("\n".join((",".join(columns), *lines, "")), encoding="utf-8")
+    meanings = dict.fromkeys(columns, "")
+    source = Source("m", columns, len(lines) if rows is None else rows, "", path, "", meanings)
+    return type_table(source, FACTS, folder)
+
+
+def test_every_type_comes_over_exactly(tmp_path: Path) -> None:
+    columns = {
+        "a": "numeric(5,2)",
+        "b": "timestamp with time zone",
+        "c": "boolean",
+        "d": "text[]",
+        "e": "text",
+        "f": "double precision",
+    }
+    first = '-0.10,2025-07-01 00:02:03.000456+00,t,"{a,NULL}","",1e-07'
+    table = typed(tmp_path, columns, first, ",,,,,")
+    at = dt.datetime(2025, 7, 1, 0, 2, 3, 456, tzinfo=dt.UTC)
+    assert [tuple(row.values()) for row in table.rows()] == [
+        (Decimal("-0.1"), at, True, "{a,NULL}", "", 1e-7),
+        (None,) * 6,
+    ]
+    written = b"".join(csv_lines(table)).decode().split("\r\n")
+    assert written[1:3] == ['-0.10,2025-07-01T00:02:03.000456Z,true,"{a,NULL}","",1e-07', ",,,,,"]
+
+
+def test_a_number_keeps_all_its_decimals_or_is_refused(tmp_path: Path) -> None:
+    table = typed(tmp_path, {"a": "numeric"}, "1.1234567890123", "2")
+    assert [row["a"] for row in table.rows()] == [Decimal("1.1234567890123"), Decimal(2)]
+    with pytest.raises(ExportError, match=r"marts\.m\.a holds numbers of 40 digits"):
+        typed(tmp_path, {"a": "numeric"}, "1" * 30)
+    with pytest.raises(ExportError, match=r"marts\.m\.a holds something that is no number"):
+        typed(tmp_path, {"a": "numeric"}, "NaN")
+
+
+def test_rows_that_are_missing_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"marts\.m has 3 rows, read were 2"):
+        typed(tmp_path, {"a": "text"}, "x", "y", rows=3)
+
+
+def test_a_kpi_that_names_another_folder_gives_no_file(tmp_path: Path) -> None:
+    table = typed(tmp_path, {"kpi_id": "text", "sort_order": "integer"}, "../x,1")
+    snapshot = Snapshot(FACTS, {"dim_kpi": table})
+    with pytest.raises(ExportError, match=r"KPI '\.\./x' can give no file its name"):
+        list(write_json_files(snapshot, tmp_path))
 
 
 # --- memory -------------------------------------------------------------------------------------
