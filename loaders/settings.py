@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 PSEUDONYM_KEY_MIN_LENGTH = 32
+NO_LICENCE = "Chưa công bố giấy phép / no licence published yet"
 
 
 class SettingsError(RuntimeError):
@@ -53,7 +54,7 @@ class Settings(BaseSettings):
     notice_from: str | None = None
     notice_to: str | None = None
     notice_webhook_url: SecretStr | None = None
-    licence_note: str = "Chưa công bố giấy phép / no licence published yet"
+    licence_note: str = NO_LICENCE
     log_format: Literal["console", "json"] = "console"
     executor: Literal["local", "celery"] = "local"
     workers: int = Field(default=2, ge=1)
@@ -86,6 +87,11 @@ class Settings(BaseSettings):
     def _empty_means_unset(cls, value: object) -> object:
         # `NQ42_DATABASE_URL=` in the environment must win over a line in .env.
         return None if value == "" else value
+
+    @field_validator("licence_note")
+    @classmethod
+    def _no_licence_is_said(cls, value: str) -> str:
+        return value.strip() or NO_LICENCE
 
     @field_validator("pseudonym_key")
     @classmethod

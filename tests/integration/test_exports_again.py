@@ -19,7 +19,7 @@ from tests.candidate_marts import FORMULA, publish_whole, values
 from tests.conftest import Warehouse
 from tests.exported import VALUES
 from tests.integration.commands import nq42
-from tests.integration.exports import FIRST, SECOND, Published, bytes_of, publish_two
+from tests.integration.exports import FIRST, LICENCE, SECOND, Published, bytes_of, publish_two
 from tests.report_pages import cell
 
 
@@ -143,11 +143,16 @@ def test_a_candidate_that_shows_a_hidden_figure_is_not_exported(
     publish_whole("healed", "2025-07", values())
 
 
+@pytest.mark.parametrize(("given", "written"), [("CC BY 4.0", "CC BY 4.0"), (" ", LICENCE)])
 def test_the_licence_is_a_setting(
-    published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    published: Published,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    given: str,
+    written: str,
 ) -> None:
-    monkeypatch.setenv("NQ42_LICENCE_NOTE", "CC BY 4.0")
+    monkeypatch.setenv("NQ42_LICENCE_NOTE", given)
     get_settings.cache_clear()
     folder = export_release(SECOND, tmp_path, ["json"]).folder
-    assert exported.read_json(folder / "json" / "index.json")["licence_note"] == "CC BY 4.0"
+    assert exported.read_json(folder / "json" / "index.json")["licence_note"] == written
     get_settings.cache_clear()
