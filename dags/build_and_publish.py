@@ -24,13 +24,14 @@ What a backfill or a late delivery caused is left to the next run when one stand
 
 ### Output
 A release: `marts` switched in one transaction, what changed in `publication`, month and
-quality report under the reports folder. When nothing changed since the last release, no release.
+quality report under the reports folder, the release as files under the exports folder. When
+nothing changed since the last release, no release.
 
 ### Impact of failure
 The old release stays, whole. A failed `build` leaves no candidate; a candidate that `gate` holds
 or that waits for its approval stays beside the marts for inspection. Waiting keeps no later month
 out: when the next run stands in the queue, this one ends, superseded, and the next candidate holds
-its months too.
+its months too. A failed `export` leaves the release as published and the files of the one before.
 
 ### How to rerun
 Clear the failed task once its cause is gone; clear `gate` to be asked again after a rejection.
@@ -75,8 +76,15 @@ with DAG(
             stage(gated["subject_id"], run_id=run_name(), after_publish=write_release_report)
         )
 
+    @task
+    def export() -> dict[str, Any]:
+        from loaders.exports import export_newest
+
+        done = export_newest()
+        return {"release_id": done.release_id, "files": len(done.files)}
+
     build = BuildCandidate(
         task_id="build", imports=[f"import_{source}" for source in SOURCES], doc="Runs dbt."
     )
     gated = gate(build.output)
-    ApproveRelease(task_id="approve", gated=gated) >> publish(gated)
+    ApproveRelease(task_id="approve", gated=gated) >> publish(gated) >> export()

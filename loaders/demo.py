@@ -38,7 +38,7 @@ from loaders.settings import Settings, get_settings
 
 MONTHS = ("2024-12", "2025-06", "2025-12")
 RELEASE_DAG = "build_and_publish"
-RELEASE_TASKS = ("build", "gate", "approve", "publish")
+RELEASE_TASKS = ("build", "gate", "approve", "publish", "export")
 #: Who answers for the warnings of invented data, and why: nobody has to look at them.
 ANSWER = {
     "approved_by": "Nguyễn Văn Mẫu",

@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     notice_to: str | None = None
     notice_webhook_url: SecretStr | None = None
     licence_note: str = NO_LICENCE
+    exports_kept: int = Field(default=3, ge=1)
     log_format: Literal["console", "json"] = "console"
     executor: Literal["local", "celery"] = "local"
     workers: int = Field(default=2, ge=1)

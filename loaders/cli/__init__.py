@@ -323,6 +323,6 @@ def postgres_status() -> None:
     """Tell whether the embedded server runs."""
     from loaders.postgres import embedded
 
-    server = embedded.status(get_settings().home)
-    console.print(f"running on {server.host}:{server.port}" if server else "not running")
-    raise typer.Exit(0 if server else 3)
+    found = embedded.status(get_settings().home)
+    console.print(f"running on {embedded.HOST}:{found.port}" if found.running else "not running")
+    raise typer.Exit(0 if found.running else 3)

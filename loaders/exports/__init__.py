@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from loaders.exports.csv_files import write_csv_files
-from loaders.exports.folder import MANIFEST, whole_folder
+from loaders.exports.folder import MANIFEST, keep_newest, whole_folder
 from loaders.exports.json_files import write_json_files
 from loaders.exports.json_text import write_json
 from loaders.exports.release import ExportError, Facts, open_release, read_facts, read_marts
@@ -20,7 +20,7 @@ from loaders.files import sha256_of
 from loaders.log import get_logger
 from loaders.settings import get_settings
 
-__all__ = ["FORMATS", "Export", "ExportError", "export_release"]
+__all__ = ["FORMATS", "Export", "ExportError", "export_newest", "export_release"]
 
 Writer = Callable[[Snapshot, Path], Iterator[tuple[Path, int]]]
 
@@ -50,6 +50,17 @@ class Export:
     folder: Path
     release_id: str
     files: dict[str, dict[str, Any]]
+
+
+def export_newest() -> Export:
+    """Export the published release in every format, and delete all but the newest exports.
+
+    Raises: as `export_release`.
+    """
+    done = export_release()
+    gone = keep_newest(done.folder.parent, get_settings().exports_kept)
+    get_logger().info("older exports deleted", releases=gone)
+    return done
 
 
 def export_release(

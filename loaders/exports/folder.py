@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,10 +23,8 @@ def whole_folder(target: Path) -> Iterator[Path]:
     Raises:
         ValueError: the target is there and is no export.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     new, old = (target.with_name(f".{target.name}.{kind}") for kind in ("new", "old"))
-    with (target.parent / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _locked(target.parent):
         _put_right(target, new, old)
         if target.exists() and not (target / MANIFEST).is_file():
             raise ValueError(f"{target} is there and is no export: name another folder")
@@ -35,6 +34,31 @@ def whole_folder(target: Path) -> Iterator[Path]:
             _swap(target, new, old)
         finally:
             shutil.rmtree(new, ignore_errors=True)
+
+
+def keep_newest(folder: Path, kept: int) -> list[str]:
+    """Delete all exports in a folder but those of the releases that were published last.
+
+    Returns:
+        The release ids that went; each can be exported again, byte for byte.
+    """
+    with _locked(folder):
+        published = {
+            manifest.parent: json.loads(manifest.read_text(encoding="utf-8"))["published_at"]
+            for manifest in folder.glob(f"[!.]*/{MANIFEST}")
+        }
+        going = sorted(published, key=lambda export: published[export])[:-kept]
+        for export in going:
+            shutil.rmtree(export)
+    return [export.name for export in going]
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _put_right(target: Path, new: Path, old: Path) -> None:

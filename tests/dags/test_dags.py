@@ -150,6 +150,7 @@ def test_a_release_waits_for_every_source_and_follows_what_comes_later(
         "gate": ["build"],
         "approve": ["gate"],
         "publish": ["approve", "gate"],
+        "export": ["publish"],
     }
     # Runs when the gate passed, though nobody was asked; not when there is nothing new.
     assert dag["tasks"]["publish"]["trigger_rule"] == "none_failed_min_one_success"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import loaders.exports as exports
-from loaders.exports import ExportError, export_release
+from loaders.exports import ExportError, export_newest, export_release
 from loaders.exports.release import open_release
 from loaders.postgres.database import Role, connect
 from loaders.settings import get_settings
@@ -155,4 +155,21 @@ def test_the_licence_is_a_setting(
     get_settings.cache_clear()
     folder = export_release(SECOND, tmp_path, ["json"]).folder
     assert exported.read_json(folder / "json" / "index.json")["licence_note"] == written
+    get_settings.cache_clear()
+
+
+def test_exports_of_the_newest_releases_stay(
+    warehouse: Warehouse, published: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the moment of publication, not by name; what is no export is nobody's to delete."""
+    exports = warehouse.home / "exports"
+    export_release(FIRST)
+    export_release(SECOND)
+    (exports / "notes").mkdir()
+    newest = export_newest().release_id
+    assert {FIRST, SECOND, newest} <= {path.name for path in exports.iterdir()}
+    monkeypatch.setenv("NQ42_EXPORTS_KEPT", "1")
+    get_settings.cache_clear()
+    assert export_newest().release_id == newest
+    assert sorted(path.name for path in exports.iterdir() if path.is_dir()) == [newest, "notes"]
     get_settings.cache_clear()

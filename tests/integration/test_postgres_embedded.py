@@ -65,6 +65,21 @@ def test_it_starts_keeps_its_data_and_port_and_stops(home: Path) -> None:
     assert ask(again, "select n from kept") == 42
 
 
+def test_the_command_tells_whether_it_runs(home: Path) -> None:
+    def told() -> tuple[int, str]:
+        command = [sys.executable, "-m", "loaders.cli", "postgres", "status"]
+        environment = os.environ | {"NQ42_HOME": str(home), "NQ42_DATABASE_URL": ""}
+        done = subprocess.run(
+            command, env=environment, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout.strip()
+
+    server = embedded.start(home)
+    assert told() == (0, f"running on 127.0.0.1:{server.port}")
+    embedded.stop(home)
+    assert told() == (3, "not running")
+
+
 def test_it_is_safe_and_set_up_as_documented(home: Path) -> None:
     server = embedded.start(home)
     for name, value in {

@@ -103,8 +103,11 @@ def test_a_waiting_run_is_answered_superseded_or_freed(api: AirflowApi) -> None:
 
     # A later run stands in the queue: the waiting one makes room for it.
     second = api.trigger(DAG, MONTH, "second")
-    not_published = {"build": "success", "gate": "success", "approve": "success"}
-    assert ended(api, first) == ("success", not_published | {"publish": "skipped"})
+    asked = {"build": "success", "gate": "success", "approve": "success"}
+    published, not_published = (
+        asked | dict.fromkeys(("publish", "export"), state) for state in ("success", "skipped")
+    )
+    assert ended(api, first) == ("success", not_published)
     assert decisions() == []
 
     # The login is no person's name: the answer is refused, nothing is recorded.
@@ -117,7 +120,7 @@ def test_a_waiting_run_is_answered_superseded_or_freed(api: AirflowApi) -> None:
     third = api.trigger(DAG, MONTH, "third")
     answer = {"approved_by": PERSON, "reason": REASON}
     api.answer(third, waits(api, third), "Reject", answer)
-    assert ended(api, third) == ("success", not_published | {"publish": "skipped"})
+    assert ended(api, third) == ("success", not_published)
     assert decisions() == [("rejected", PERSON, REASON, "airflow", "admin")]
     assert manifests() == []
 
@@ -128,19 +131,20 @@ def test_a_waiting_run_is_answered_superseded_or_freed(api: AirflowApi) -> None:
     state, states = ended(api, fourth)
     # A look that fails for the network is tried anew; it finds the answer at its start: skipped.
     assert states.pop("approve") in ("success", "skipped")
-    assert (state, states) == ("success", dict.fromkeys(("build", "gate", "publish"), "success"))
+    done = dict.fromkeys(("build", "gate", "publish", "export"), "success")
+    assert (state, states) == ("success", done)
     assert [manifest["approvals"][0]["via"] for manifest in manifests()] == ["cli"]
 
     # Other inputs are another candidate, which is asked for again.
     import_source("population_register", MONTH)
     fifth = api.trigger(DAG, MONTH, "fifth")
     api.answer(fifth, waits(api, fifth), "Approve", answer)
-    assert ended(api, fifth) == ("success", not_published | {"publish": "success"})
+    assert ended(api, fifth) == ("success", published)
     assert manifests()[-1]["approvals"][0]["via"] == "airflow"
     assert decisions()[-1] == ("approved", PERSON, REASON, "airflow", "admin")
 
     # Nothing new: nobody is asked and nothing is published.
     sixth = api.trigger(DAG, MONTH, "sixth")
-    skipped = dict.fromkeys(("gate", "approve", "publish"), "skipped")
+    skipped = dict.fromkeys(("gate", "approve", "publish", "export"), "skipped")
     assert ended(api, sixth) == ("success", {"build": "success"} | skipped)
     assert len(manifests()) == 2
