@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     openlineage_url: HttpUrl | None = None
     otel_url: HttpUrl | None = None
     drop_keys: Path | None = None
+    boundaries_geojson: Path | None = None
+    chromium: Path | None = None
 
     @field_validator(
         "database_url",
@@ -78,6 +80,8 @@ class Settings(BaseSettings):
         "openlineage_url",
         "otel_url",
         "drop_keys",
+        "boundaries_geojson",
+        "chromium",
         "notice_smtp_url",
         "notice_from",
         "notice_to",

@@ -142,12 +142,16 @@ def publish(candidate_id: str, run_id: RunId = "manual") -> None:
 
 
 @app.command()
-def report() -> None:
+def report(
+    pdf: Annotated[bool, typer.Option("--pdf", help="Print both as PDF too, by Chromium.")] = False,
+) -> None:
     """Write the reports of the published release again: month, quality, quality as JSON-LD."""
-    from loaders.report import write_release_reports
+    from loaders.report import write_release_pdfs, write_release_reports
 
     with plain_errors():
-        for path in write_release_reports().values():
+        paths = write_release_reports()
+        printed = write_release_pdfs(paths) if pdf else []
+        for path in [*paths.values(), *printed]:
             console.print(str(path), highlight=False, soft_wrap=True)
 
 

@@ -21,6 +21,7 @@ def plain_errors() -> Iterator[None]:
     from loaders.contracts.model import ContractError
     from loaders.postgres.embedded import EmbeddedServerError
     from loaders.quality.suites import SuiteError
+    from loaders.report.pdf import ChromiumError
     from loaders.settings import SettingsError
     from loaders.stages.build import BuildError
     from loaders.stages.publish import PublishError
@@ -31,6 +32,7 @@ def plain_errors() -> Iterator[None]:
         AirflowServiceError,
         EmbeddedServerError,
         BuildError,
+        ChromiumError,
         ContractError,
         KeyError,
         LookupError,

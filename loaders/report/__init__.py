@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -9,6 +10,7 @@ from rich.console import Console
 from loaders.postgres.database import Role, connect
 from loaders.report.data import NoReleaseError, ReleaseView, read_release
 from loaders.report.html import render_quality, render_report, write_reports
+from loaders.report.pdf import write_pdf
 from loaders.report.scorecard import print_register, print_scorecard
 from loaders.settings import get_settings
 from loaders.stages.records import PublishResult
@@ -23,6 +25,7 @@ __all__ = [
     "render_report",
     "show_register",
     "show_scorecard",
+    "write_release_pdfs",
     "write_release_report",
     "write_release_reports",
     "write_reports",
@@ -47,7 +50,17 @@ def write_release_reports() -> dict[str, Path]:
     Raises:
         NoReleaseError: nothing is published.
     """
-    return write_reports(_published(), get_settings().reports)
+    settings = get_settings()
+    return write_reports(_published(), settings.reports, settings.boundaries_geojson)
+
+
+def write_release_pdfs(reports: Mapping[str, Path]) -> list[Path]:
+    """Print the month and the quality report that :func:`write_release_reports` has written.
+
+    Raises:
+        ChromiumError: there is no browser to print with, or it did not print.
+    """
+    return [write_pdf(reports[kind]) for kind in ("report", "quality")]
 
 
 def show_scorecard(console: Console) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -199,6 +199,24 @@ def _sized(
     width = max((tile.x + TILE_WIDTH for tile in tiles), default=0)
     height = max((tile.y + TILE_HEIGHT for tile in tiles), default=0)
     return Layout(tiles, headings, width, height, is_geographic)
+
+
+def tiles_path(tiles: Iterable[Tile]) -> str:
+    """The outlines of tiles as one SVG path."""
+    return "".join(
+        f"M{tile.x} {tile.y}h{TILE_WIDTH}v{TILE_HEIGHT}h-{TILE_WIDTH}z" for tile in tiles
+    )
+
+
+def tiles_hatching(tiles: Iterable[Tile]) -> str:
+    """Diagonals over tiles as one SVG path: a pattern would be printed as an image of the map."""
+    third, width = TILE_HEIGHT // 3, TILE_WIDTH // 3
+    return "".join(
+        f"M{tile.x} {tile.y + 2 * third}l{2 * width}-{2 * third}"
+        f"M{tile.x} {tile.y + TILE_HEIGHT}l{TILE_WIDTH}-{TILE_HEIGHT}"
+        f"M{tile.x + width} {tile.y + TILE_HEIGHT}l{2 * width}-{2 * third}"
+        for tile in tiles
+    )
 
 
 def _name_lines(name: str) -> tuple[str, ...]:

@@ -33,10 +33,12 @@ class ReleaseView:
         breakdowns: the parts of the latest boundary totals.
         communes: the latest total of each commune, with what `dim_unit` says of it; `boundary` is
             qn_programme where the commune lies in both boundaries.
+        units: the communes of today, whether a figure names them or not.
         verdicts: verdicts on boundary totals.
         changes: number of ledger rows by KPI, label, kind of change and cause.
         revisions: boundary totals that were revised or withdrawn, with the old value.
         verdict_changes: boundary verdicts that differ from the release before.
+        previous_totals: the latest boundary totals as the release before had them.
         quality: what the audit trail says of the data up to the release month.
     """
 
@@ -51,10 +53,12 @@ class ReleaseView:
     reference_values: Rows = ()
     breakdowns: Rows = ()
     communes: Rows = ()
+    units: Rows = ()
     verdicts: Rows = ()
     changes: Rows = ()
     revisions: Rows = ()
     verdict_changes: Rows = ()
+    previous_totals: Rows = ()
     quality: QualityView = field(default_factory=QualityView)
 
     @property
@@ -115,10 +119,15 @@ def read_release(connection: psycopg.Connection, schema: str = "marts") -> Relea
         reference_values=reader.rows(_REFERENCE_VALUES),
         breakdowns=reader.rows(_BREAKDOWNS),
         communes=reader.rows(_COMMUNES),
+        units=reader.rows(
+            "select * from {marts}.dim_unit where unit_level = 'commune' and valid_to is null"
+            " order by unit_id"
+        ),
         verdicts=reader.rows("select * from {marts}.fct_kpi_verdict where unit_level = 'boundary'"),
         changes=reader.rows(_CHANGES, seq=seq),
         revisions=reader.rows(_REVISIONS, seq=seq),
         verdict_changes=reader.rows(_VERDICT_CHANGES, seq=seq),
+        previous_totals=reader.rows(_PREVIOUS_TOTALS, seq=seq),
         quality=read_quality(connection, note["as_of_period"], note["candidate_id"]),
     )
 
@@ -234,6 +243,23 @@ where
     now.release_seq = %(seq)s and now.change <> 'new'
     and now.unit_level = 'boundary' and now.breakdown = 'total'
 order by now.kpi_id, now.data_label, now.boundary desc, now.period
+"""
+
+# What a reader of the release before saw as a KPI's figure.
+_PREVIOUS_TOTALS = """
+with states as (
+    select distinct on (kpi_id, data_label, series, boundary, period) *
+    from publication.kpi_value
+    where
+        release_seq < %(seq)s
+        and unit_level = 'boundary' and breakdown = 'total'
+    order by kpi_id, data_label, series, boundary, period, release_seq desc
+)
+select distinct on (s.kpi_id, s.data_label, s.series, s.boundary) s.*
+from states as s
+left join {marts}.dim_period as p using (period)
+where s.change <> 'withdrawn'
+order by s.kpi_id, s.data_label, s.series, s.boundary, p.year_decimal desc nulls last
 """
 
 _VERDICT_CHANGES = """

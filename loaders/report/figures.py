@@ -32,6 +32,7 @@ class Figures:
         self.reference_values = grouped(view.reference_values, "kpi_id", "data_label")
         self.breakdowns = grouped(view.breakdowns, "kpi_id", "data_label", "series")
         self.communes = grouped(view.communes, "kpi_id", "data_label", "series")
+        self.years = {row["period"]: row["year_decimal"] for row in view.periods}
 
     def target_of(self, kpi_id: str, verdict: Row | None, row: Row | None = None) -> Row | None:
         """The target that a verdict used; without a verdict, the one named on the scorecard."""
@@ -48,15 +49,16 @@ class Figures:
         return {"target_low": None, "target_high": None, "text_vi": row["target_text_vi"], **row}
 
     def figure(self, kpi: Row, value: Any, target: Row | None = None) -> str:
-        return words.quantity(value, self._decimals(kpi, value, target), kpi["unit_vi"])
+        return words.quantity(value, self.decimals(kpi, value, target), kpi["unit_vi"])
 
-    def _decimals(self, kpi: Row, value: Any, target: Row | None) -> int:
+    def decimals(self, kpi: Row, value: Any, target: Row | None) -> int:
+        """Enough that a figure which misses its target is not printed as the target."""
         levels = (target[name] for name in _LEVELS) if target else ()
         return words.decimals_beside(value, kpi["decimals"] or 0, levels)
 
     def trend(self, kpi: Row, values: Sequence[Row], target: Row | None) -> Block | None:
         shown = [row for row in values if row["value"] is not None]
-        levels = _target_levels(target)
+        levels = target_levels(target)
         drawing = charts.sparkline([(row["year_decimal"], row["value"]) for row in shown], levels)
         if drawing is None:
             return None
@@ -84,7 +86,8 @@ def anchor(label: str, kpi_id: str) -> str:
     return f"kpi-{label}-{kpi_id}"
 
 
-def _target_levels(target: Row | None) -> list[Decimal]:
+def target_levels(target: Row | None) -> list[Decimal]:
+    """The edges of a target: none, one, or two of a band."""
     if target is None or target["operator"] in ("status", "decrease", "increase", "none"):
         return []
     if target["operator"] in ("between", "about") and target["target_low"] is not None:

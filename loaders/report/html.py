@@ -8,7 +8,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from loaders.files import write_text
-from loaders.report import charts, words
+from loaders.log import get_logger
+from loaders.report import charts, trend_chart, words
+from loaders.report.boundaries import Boundaries, BoundariesError, read_boundaries
 from loaders.report.changes import Changes
 from loaders.report.data import ReleaseView
 from loaders.report.decisions import Decisions
@@ -21,8 +23,12 @@ from loaders.report.summary import Scorecard
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write_reports(view: ReleaseView, folder: Path) -> dict[str, Path]:
-    """Write the files of a release, each whole or not at all: "report", "quality", "json"."""
+def write_reports(view: ReleaseView, folder: Path, geojson: Path | None = None) -> dict[str, Path]:
+    """Write the files of a release, each whole or not at all: "report", "quality", "json".
+
+    Args:
+        geojson: outlines of the communes; a file that cannot be used is said in the report.
+    """
     names = {
         "report": f"{view.name}.html",
         "quality": quality_file(view),
@@ -31,7 +37,7 @@ def write_reports(view: ReleaseView, folder: Path) -> dict[str, Path]:
     # The month report comes last: what it refers to is there.
     write_text(folder / names["json"], render_quality_json(view))
     write_text(folder / names["quality"], render_quality(view))
-    write_text(folder / names["report"], render_report(view))
+    write_text(folder / names["report"], render_report(view, geojson))
     return {kind: folder / name for kind, name in names.items()}
 
 
@@ -40,9 +46,10 @@ def quality_file(view: ReleaseView) -> str:
     return f"{view.name}.quality.html"
 
 
-def render_report(view: ReleaseView) -> str:
+def render_report(view: ReleaseView, geojson: Path | None = None) -> str:
     """The month report as HTML."""
     figures = Figures(view)
+    boundaries, refused = _boundaries(view, geojson)
     return (
         environment()
         .get_template("report.html.j2")
@@ -50,13 +57,27 @@ def render_report(view: ReleaseView) -> str:
             view=view,
             words=words,
             charts=charts,
+            trend_chart=trend_chart,
+            boundaries=boundaries,
+            boundaries_refused=refused,
             scorecard=Scorecard(figures),
-            details=Details(figures),
+            details=Details(figures, boundaries),
             changes=Changes(figures),
             quality=QualityPage(view),
             quality_file=quality_file(view),
         )
     )
+
+
+def _boundaries(view: ReleaseView, geojson: Path | None) -> tuple[Boundaries | None, str | None]:
+    """The outlines of the communes, or why there are none: the report is more than its maps."""
+    if geojson is None:
+        return None, None
+    try:
+        return read_boundaries(geojson, view.units), None
+    except BoundariesError as error:
+        get_logger().warning("the outlines of the communes cannot be used", reason=str(error))
+        return None, str(error)
 
 
 def render_quality(view: ReleaseView) -> str:

@@ -46,6 +46,7 @@ class Scorecard:
                 for label in self.view.labels
                 if (row["kpi_id"], label) in self.figures.reference_values
             ]
+            entry["anchor"] = (entry["references"] or [anchor("none", row["kpi_id"])])[0]
             entries.append(entry)
         return _by_group(entries)
 

@@ -307,6 +307,27 @@ def quantity(value: Decimal | float | None, decimals: int, unit: str | None) -> 
     return _with_unit(number(value, decimals), unit) if value is not None else NOTHING
 
 
+def short_number(value: Decimal | float | int, decimals: int) -> str:
+    """A number for a drawing: from ten million on in millions or billions (triệu, tỷ)."""
+    exact = Decimal(str(value))
+    size, name = size_of(exact)
+    return f"{shortest(exact / size, 2)}{NBSP}{name}" if name else number(exact, decimals)
+
+
+def size_of(value: Decimal | float) -> tuple[int, str]:
+    """The unit in which a number of this size is short to print, and its name."""
+    for least, size, name in ((10**9, 10**9, "tỷ"), (10**7, 10**6, "triệu")):
+        if abs(value) >= least:
+            return size, name
+    return 1, ""
+
+
+def signed(value: Decimal, decimals: int) -> str:
+    """A difference with its sign, also where it is an increase."""
+    printed = number(value, decimals)
+    return f"+{printed}" if value > 0 and printed.strip("0,") else printed
+
+
 def decimals_beside(
     value: Decimal | float | None, decimals: int, targets: Iterable[Decimal | float | None]
 ) -> int:
