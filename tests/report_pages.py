@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from datetime import date
 from decimal import Decimal
 from html.parser import HTMLParser
 from typing import Any
@@ -35,6 +36,7 @@ def kpi(kpi_id: str, **given: Any) -> dict[str, Any]:
         "definition_proof": "Seen.",
         "legal_reference": None,
         "source_owner_vi": "Sở Y tế",
+        "source_dataset": "health.staff",
         "programme_paragraph": "II.2.1",
         "pitfalls_en": "Mind the gap.",
         **given,
@@ -51,6 +53,10 @@ def target(kpi_id: str, operator: str, value: str | None, **given: Any) -> dict[
         "target_high": None,
         "target_year": 2030,
         "text_vi": "nguyên văn",
+        "document_id": "43-CTr/TU",
+        "document_number": "43-CTr/TU",
+        "document_issued_on": date(2024, 1, 22),
+        "document_standing": "proven",
         **given,
     }
 
@@ -160,6 +166,7 @@ def release_view(**given: Any) -> ReleaseView:
     jobless = kpi("jobless", kpi_group="labour", sort_order=2, direction_sign=-1)
     free = kpi("free", sort_order=3, unit_vi="hộ", decimals=0, definition_standing="secondary")
     silent = kpi("silent", sort_order=4, state="no_source", definition_standing="unverified")
+    unheard = kpi("unheard", sort_order=5, state="no_source", source_dataset="labour force survey")
     figures = {"data_label": "sample", "series": "total", "period": "2025-07"}
     wanted = {"operator": ">", "target_value": Decimal(95), "target_year": 2030}
     programme = figures | {"boundary": "qn_programme"}
@@ -187,7 +194,11 @@ def release_view(**given: Any) -> ReleaseView:
             "event_seq": 41,
         },
         previous_release_id="2025-06.1",
-        kpis=[cover, jobless, free, silent],
+        periods=[
+            {"period": "2024-06", "year_decimal": Decimal("2024.5")},
+            {"period": "2025-07", "year_decimal": Decimal("2025.5833")},
+        ],
+        kpis=[cover, jobless, free, silent, unheard],
         targets=[
             target("cover", ">", "95"),
             target("jobless", "<", "2"),
@@ -232,6 +243,7 @@ def release_view(**given: Any) -> ReleaseView:
                 caveat_vi="Chưa có nguồn số liệu.",
                 caveat_en="No source.",
             ),
+            score(unheard, caveat_vi="Chưa có nguồn số liệu.", caveat_en="No source."),
         ],
         boundary_values=[
             cell("cover", "91", period="2024-06", year_decimal=2024.5),
@@ -312,6 +324,7 @@ def release_view(**given: Any) -> ReleaseView:
                 "causes": ["target", "unexplained"],
             }
         ],
+        previous_totals=[cell("cover", "93.5", period="2025-06")],
         quality=quality_view(),
     )
     return dataclasses.replace(view, **given)
@@ -319,7 +332,7 @@ def release_view(**given: Any) -> ReleaseView:
 
 # --- reading the page ---------------------------------------------------------------------------
 
-VOID = {"meta", "br", "link", "img", "hr", "input"}
+VOID = {"meta", "br", "link", "img", "hr", "input", "col"}
 
 
 class Node:

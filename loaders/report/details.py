@@ -41,15 +41,15 @@ class Details:
         named = {
             kpi_id for kpi_id, _ in (*self.figures.boundary_values, *self.figures.reference_values)
         }
-        reasons = {row["kpi_id"]: row for row in self.view.scorecard}
+        reasons = {
+            row["kpi_id"]: words.Text(row["caveat_vi"] or "", row["caveat_en"] or "")
+            for row in self.view.scorecard
+        }
         return [
             {
                 **self._about(kpi, "none"),
                 "state": words.text_of(words.STATES, kpi["state"]),
-                "reason": words.Text(
-                    reasons[kpi["kpi_id"]]["caveat_vi"] or "",
-                    reasons[kpi["kpi_id"]]["caveat_en"] or "",
-                ),
+                "reason": reasons.get(kpi["kpi_id"], words.Text("", "")),
                 "target_words": [
                     target["text_vi"]
                     for target in self.view.targets

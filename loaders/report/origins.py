@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from loaders.report import words
 from loaders.report.data import ReleaseView, Row
+from loaders.report.decisions import title_of
 from loaders.report.figures import Block, grouped
 
 #: What a register line says where there is no dataset at all.
@@ -67,11 +68,8 @@ class Origins:
         volume = self.volumes.get((row["source"], row["dataset"], row["period"]))
         rules = self.rules.get((row["batch_id"],), [])
         failed = [rule for rule in rules if rule["result"] != "pass"]
-        vi, en = self.quality.datasets.get(
-            (row["source"], row["dataset"]), (row["title_vi"], row["title_en"])
-        )
         return {
-            "text": words.Text(vi, en),
+            "text": title_of(self.quality, row),
             "period": words.period(row["period"]),
             "status": words.verdict_of(words.STATUSES, row["status"]),
             "received": words.day(row["received_at"]),

@@ -166,10 +166,10 @@ def contrast(one: str, other: str) -> float:
 
 
 def test_every_kpi_of_the_register_is_on_the_first_page(page: Node) -> None:
-    text = page.by_id("scorecard").text
-    for row in release_view().kpis:
-        assert row["name_vi"] in text
-    assert "4 chỉ tiêu" in text
+    for section in ("overview", "scorecard"):
+        for row in release_view().kpis:
+            assert row["name_vi"] in page.by_id(section).text
+    assert "5 chỉ tiêu" in page.by_id("overview").text
     missing = page.by_id("scorecard-none").parent
     assert missing is not None
     assert "Chỉ tiêu silent" in missing.text and "Chưa có nguồn" in missing.text
@@ -242,9 +242,9 @@ def test_hidden_figures_are_named_and_nowhere_printed(page: Node) -> None:
     detail = page.by_id("kpi-sample-cover")
     (row,) = [row for row in detail.all("tr") if row.text.startswith("Hải đảo")]
     assert "bảo mật" in row.text and not re.search(r"\d", row.text.replace("1.000", ""))
-    (tile,) = [g for g in detail.all("g") if g.all("title") and "Tên 5" in g.all("title")[0].text]
-    assert tile.all("text")[0].text == "✱"
-    assert "bảo mật" in tile.all("title")[0].text
+    (drawing,) = detail.all("svg", "tiles")
+    assert [text.text for text in drawing.all("text")].count("✱") == 1
+    assert len(drawing.all("path", "hatching")) == 1
 
 
 def test_breakdowns_are_in_order_with_their_parts(page: Node) -> None:
@@ -270,12 +270,16 @@ def test_best_and_weakest_communes_follow_the_direction(page: Node) -> None:
 
 def test_the_map_shows_every_commune_once_and_marks_the_boundary(page: Node) -> None:
     (drawing,) = page.by_id("kpi-sample-cover").all("svg", "tiles")
-    tiles = drawing.all("g")
-    assert len(tiles) == 5
-    places = {(t.all("use")[0].attributes["x"], t.all("use")[0].attributes["y"]) for t in tiles}
-    assert len(places) == 5
-    (outside,) = drawing.all("g", "o")
-    assert "Tên 3" in outside.text
+    figures = drawing.all("text")
+    assert sorted(text.text for text in figures) == ["81,3", "90,0", "95,0", "99,5", "✱"]
+    assert len({(text.attributes["x"], text.attributes["y"]) for text in figures}) == 5
+    shapes = [path for path in drawing.all("path") if path.attributes["class"] != "hatching"]
+    assert sum((path.attributes["d"] or "").count("M") for path in shapes) == 5
+    (outside,) = drawing.all("path", "o")
+    (place,) = [text for text in figures if text.text == "90,0"]
+    assert outside.attributes["d"] == (
+        f"M{int(place.attributes['x'] or 0) - 30} {int(place.attributes['y'] or 0) - 35}h60v42h-60z"
+    )
     values = {row.all("th")[0].text: row.text for row in page.all("table", "sortable")[0].all("tr")}
     assert "81,26" in values["Xã Tên 1"]  # the same figures as text
 
