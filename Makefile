@@ -16,17 +16,17 @@ export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 export SCARF_NO_ANALYTICS := 1
 
-.PHONY: help demo test test-long chaos fuzz check bench up down clean lock
+.PHONY: help demo test test-browser test-long chaos fuzz check bench up down clean lock
 
 help: ## Show the commands
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 	@echo; echo "  make demo SCALE=1 runs the demo at the province's full size (default $(SCALE))."
 
 demo: $(VENV)/.run .env ## Three sample months from files to published releases
 	$(BIN)/nq42 demo --scale $(SCALE) --seed $(SEED)
 
 test: $(VENV)/.dev ## All tests, on a PostgreSQL of their own
-	$(BIN)/pytest --ignore=tests/bench --ignore=tests/fuzz --ignore=tests/long -n 2 --dist loadfile
+	$(BIN)/pytest --ignore=tests/bench --ignore=tests/browser --ignore=tests/fuzz --ignore=tests/long -n 2 --dist loadfile
 
 test-long: $(VENV)/.dev ## Long proofs: fourteen months, other populations, a new source and KPI
 	$(BIN)/pytest tests/long --ignore=tests/long/chaos
@@ -36,6 +36,9 @@ chaos: $(VENV)/.dev ## Kill random processes at random moments in a hundred runs
 
 fuzz: $(VENV)/.dev ## Search for deliveries that end badly: ten thousand damaged ones, new in each run
 	$(BIN)/pytest tests/fuzz
+
+test-browser: $(VENV)/.browser ## The reports in Chromium, which must be installed: axe, keyboard, network, print
+	$(BIN)/pytest tests/browser
 
 check: $(VENV)/.dev ## Style, layers, SQL, contracts and what is generated from them
 	$(BIN)/ruff check --no-cache .
@@ -62,6 +65,7 @@ lock: $(VENV)/.run ## Resolve the dependencies again and write the lock files
 	$(BIN)/uv export --quiet --no-emit-project --no-header --format requirements.txt --no-dev -o requirements.lock
 	$(BIN)/uv export --quiet --no-emit-project --no-header --format requirements.txt -o requirements-dev.lock
 	$(BIN)/uv export --quiet --no-emit-project --no-header --format requirements.txt --only-group bench -o requirements-bench.lock
+	$(BIN)/uv export --quiet --no-emit-project --no-header --format requirements.txt --only-group browser -o requirements-browser.lock
 
 # The key makes pseudonyms: losing it means that no person is recognised again. Never overwritten.
 .env:
@@ -81,6 +85,10 @@ $(VENV)/.run: $(VENV)/.installer requirements.lock pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
 	$(INSTALL) --require-hashes --compile-bytecode -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.browser: $(VENV)/.dev requirements-browser.lock
+	$(INSTALL) --require-hashes --compile-bytecode -r requirements-browser.lock
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.dev requirements-bench.lock

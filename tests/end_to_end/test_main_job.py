@@ -6,6 +6,7 @@ import re
 import shutil
 from collections import Counter
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from loaders.audit import verify
 from loaders.contracts.model import load_contracts
 from loaders.postgres.database import Role, connect
 from loaders.register import computed_kpis
+from loaders.report import write_release_report
 from loaders.sample import generate
 from loaders.settings import PROJECT_ROOT, get_settings
 from loaders.stages.build import DBT_PROJECT, FINISHED, build
@@ -27,6 +29,8 @@ from tests.end_to_end.conftest import (
     release,
 )
 from tests.end_to_end.identifiers import dump_of, identifiers, leaks
+from tests.report_figures import differences, figures_of_marts
+from tests.report_pages import parse
 
 CELL = "kpi_id, series, period, boundary, unit_level, unit_code, breakdown, breakdown_value"
 
@@ -189,6 +193,15 @@ def test_reports_and_logs_hold_no_identifier(
     assert any(path.suffix == ".html" for path in files)
     for path in files:
         assert leaks(path.read_text("utf-8", errors="replace"), *people) == set(), path.name
+
+
+def test_the_report_prints_the_figures_of_the_marts(province: Province) -> None:
+    page = parse(Path(write_release_report()).read_text(encoding="utf-8"))
+    with connect(Role.BI) as connection:
+        marts = figures_of_marts(connection)
+    count, wrong = differences(page, marts)
+    assert wrong == []
+    assert count > 1_500
 
 
 def test_a_rerun_changes_nothing(province: Province) -> None:

@@ -17,6 +17,7 @@ from loaders.postgres.database import Role, connect
 from loaders.report import NoReleaseError, read_release, write_release_report
 from loaders.report.data import ReleaseView
 from loaders.report.decisions import Decisions
+from loaders.report.html import render_report
 from loaders.settings import PROJECT_ROOT
 from loaders.stages.approve import approve
 from loaders.stages.publish import publish
@@ -24,6 +25,7 @@ from tests.candidates import judge_candidate
 from tests.conftest import Warehouse
 from tests.integration.trail import insert, judge, receive, refuse_row
 from tests.quality_pages import rule
+from tests.report_figures import differences, figures_of_marts
 from tests.report_pages import cell, commune, parse, release_view, verdict
 
 MARTS = PROJECT_ROOT / "dbt_project" / "models" / "marts" / "_marts__models.yml"
@@ -224,6 +226,40 @@ def test_the_report_is_written_where_the_settings_say(
     page = parse(path.read_text(encoding="utf-8"))
     assert "2025-07.1" in page.all("header")[0].text
     assert "92,25" in page.by_id("changes").text
+
+
+def test_the_figures_of_the_last_release_are_read_for_each_kpi(released: ReleaseView) -> None:
+    (before,) = released.previous_totals
+    assert (before["period"], before["value"]) == ("2025-06", Decimal("92.5"))
+    assert {row["unit_level"] for row in released.units} <= {"commune"}
+    assert {row["unit_id"] for row in released.communes} == {r["unit_id"] for r in released.units}
+
+
+def test_every_figure_of_the_kpi_blocks_is_the_marts(released: ReleaseView) -> None:
+    page = parse(render_report(released))
+    with connect(Role.BI) as connection:
+        marts = figures_of_marts(connection)
+    count, wrong = differences(page, marts)
+    assert wrong == []
+    assert count == 7  # the result, three periods, a breakdown, the best and the weakest commune
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("value", Decimal("1.5")), ("numerator", Decimal(1)), ("is_suppressed", True)],
+)
+def test_a_figure_that_is_not_the_marts_is_named(
+    released: ReleaseView, name: str, value: Any
+) -> None:
+    page = parse(render_report(released))
+    with connect(Role.BI) as connection:
+        marts = figures_of_marts(connection)
+    key = ("sample", "cover", "Chung", "breakdown", "Địa giới chương trình", "Giới tính", "Nữ")
+    marts[key] = {**marts[key], name: value}
+    (wrong,) = differences(page, marts)[1]
+    assert "'Nữ'" in wrong
+    del marts[key]
+    assert "is not in the marts" in differences(page, marts)[1][0]
 
 
 def test_a_candidate_can_be_looked_at_before_it_is_published(released: ReleaseView) -> None:

@@ -152,7 +152,7 @@ def test_the_block_names_source_delivery_and_failed_rules() -> None:
         rules=rules,
     )
     said = origin(quality=quality)
-    assert "Sở Y tế" in said and "Danh sách nhân lực y tế" in said and "07/2025" in said
+    assert "Sở Y tế" in said and "Nhân lực y tế" in said and "07/2025" in said
     assert "đã nhận" in said and "|4|1.234 / 2|2 / 1|" in said and "Quy tắc staff.b" in said
     assert "Quy tắc staff.once" not in said
     assert "Seen." in said and "Mind the gap." in said
@@ -160,7 +160,7 @@ def test_the_block_names_source_delivery_and_failed_rules() -> None:
 
 def test_only_deliveries_with_the_label_of_the_figures_are_named() -> None:
     quality = quality_view(timeliness=[batch("staff", data_label="real")], rules=[])
-    assert "Danh sách nhân lực y tế" not in origin(quality=quality)
+    assert "Nhân lực y tế" not in origin(quality=quality)
     lineage = {"kpis": {"cover": {"delivered": {"inputs": ["health__facilities"]}}}}
     view = release_view()
     release = {**(view.release or {}), "manifest": {"lineage": lineage}}
