@@ -119,6 +119,29 @@ def test_a_column_is_sorted_with_the_keyboard(browser: Browser, small: dict[str,
     page.close()
 
 
+@pytest.mark.parametrize("width", [DESKTOP, PHONE])
+def test_a_link_of_the_first_page_leads_to_its_kpi(
+    browser: Browser, reports: dict[str, Path], width: int
+) -> None:
+    page = opened(browser, reports["report"], width)
+    page.locator("#overview a[href='#kpi-sample-kpi_40']").click()
+    page.wait_for_timeout(500)
+    top = page.locator("#kpi-sample-kpi_40").evaluate("e => e.getBoundingClientRect().top")
+    assert 0 <= top < 100
+    page.close()
+
+
+def test_what_scrolls_sideways_is_reached_once_it_is_near(
+    browser: Browser, reports: dict[str, Path]
+) -> None:
+    page = opened(browser, reports["report"], PHONE)
+    boxes = "#kpi-sample-kpi_40 .scroll[tabindex='0']"
+    assert page.locator(boxes).count() == 0
+    page.locator("#kpi-sample-kpi_40 .breakdown").scroll_into_view_if_needed()
+    page.locator(boxes).first.wait_for(state="attached", timeout=10_000)
+    page.close()
+
+
 # --- speed, network, screens --------------------------------------------------------------------
 
 
