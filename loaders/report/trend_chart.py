@@ -7,6 +7,7 @@ scripts and for screen readers is taken out: the drawing has one text of its own
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,6 +39,9 @@ _DEFAULTS = {
 }
 #: A tenth of a pixel is enough.
 _DECIMALS = re.compile(r"\d+\.\d{2,}")
+
+#: The process that drew first.
+_drawing: dict[str, int] = {}
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,14 @@ class Trend:
 
 
 def draw(trend: Trend) -> str:
-    """The trend as the inside of an `<svg viewBox="0 0 WIDTH HEIGHT" fill="none">`."""
+    """The trend as the inside of an `<svg viewBox="0 0 WIDTH HEIGHT" fill="none">`.
+
+    Raises:
+        RuntimeError: this process is a fork of one that has drawn.
+    """
+    # The threads that draw do not come along into a fork, which would wait for them for ever.
+    if _drawing.setdefault("pid", os.getpid()) != os.getpid():
+        raise RuntimeError("a process that has drawn was forked: draw in a process of its own")
     svg = vl_convert.vegalite_to_svg(
         _specification(trend), vl_version=VEGA_LITE, format_locale=_LOCALE, allowed_base_urls=[]
     )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 
 from loaders.report.trend_chart import HEIGHT, WIDTH, Point, Trend, draw
+from loaders.settings import PROJECT_ROOT
 from tests.report_pages import Node, parse
 
 TREND = Trend(
@@ -72,6 +75,24 @@ def test_names_of_near_points_do_not_lie_on_each_other() -> None:
     assert shown == ["v0", "v5"]
     apart = Trend(points=[Point(2010 + 5 * n, n, f"v{n}") for n in range(3)])
     assert [text for text in texts(apart) if text.startswith("v")] == ["v0", "v1", "v2"]
+
+
+def test_a_fork_of_a_process_that_has_drawn_does_not_wait_for_ever() -> None:
+    code = (
+        "import os, sys\n"
+        "from loaders.report.trend_chart import Point, Trend, draw\n"
+        "trend = Trend([Point(2025.5, 1, '1')])\n"
+        "if sys.argv[1] == 'draw': draw(trend)\n"
+        "if os.fork() == 0:\n"
+        "    try: os._exit(3 if draw(trend) else 4)\n"
+        "    except RuntimeError: os._exit(5)\n"
+        "sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))\n"
+    )
+    for first, status in (("draw", 5), ("nothing", 3)):
+        done = subprocess.run(
+            [sys.executable, "-c", code, first], cwd=PROJECT_ROOT, check=False, timeout=60
+        )
+        assert done.returncode == status, first
 
 
 def test_the_drawing_is_bare_small_and_always_the_same() -> None:
