@@ -150,8 +150,9 @@ def report(
 
     with plain_errors():
         paths = write_release_reports()
-        printed = write_release_pdfs(paths) if pdf else []
-        for path in [*paths.values(), *printed]:
+        for path in paths.values():
+            console.print(str(path), highlight=False, soft_wrap=True)
+        for path in write_release_pdfs(paths) if pdf else ():
             console.print(str(path), highlight=False, soft_wrap=True)
 
 

@@ -14,6 +14,7 @@ A4_POINTS = (595, 842)
 HEADINGS = (
     *("Breakdowns", "Since the last release, and why", "Source and quality", "Scorecard"),
     *("Indicators in detail", "/ Sample figures", "/ Real figures", "Programme boundary"),
+    "A over b.",  # a definition, which stands above the results
 )
 
 
