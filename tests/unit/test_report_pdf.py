@@ -142,6 +142,8 @@ def test_the_command_says_it_in_one_line(
 
     paths = {"report": report, "quality": report}
     monkeypatch.setattr(reports, "write_release_reports", lambda: paths)
+    # The log of later tests would go to what the runner has closed by then.
+    monkeypatch.setattr("loaders.cli.configure_logging", lambda *_: None)
     done = CliRunner().invoke(app, ["report", "--pdf"])
     assert done.exit_code == 1 and "nq42: PDF needs Chromium" in done.output
     assert "Traceback" not in done.output
