@@ -98,6 +98,11 @@ class Settings(BaseSettings):
     def _no_licence_is_said(cls, value: str) -> str:
         return value.strip() or NO_LICENCE
 
+    @field_validator("boundaries_geojson")
+    @classmethod
+    def _file_is_of_the_project(cls, value: Path | None) -> Path | None:
+        return PROJECT_ROOT / value.expanduser() if value else None
+
     @field_validator("pseudonym_key")
     @classmethod
     def _key_is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:

@@ -15,6 +15,7 @@ import pytest
 from loaders.report import boundaries
 from loaders.report.boundaries import BoundariesError, read_boundaries
 from loaders.report.html import render_report
+from loaders.settings import PROJECT_ROOT, Settings
 from tests.report_pages import commune, parse, release_view
 
 UNITS = [
@@ -170,6 +171,13 @@ def test_the_report_draws_the_outlines(tmp_path: Path) -> None:
     assert not page.all("svg", "tiles")
     for area in areas:  # each outline is there once
         assert page.by_id((area.attributes["href"] or "")[1:]).attributes["d"]
+
+
+def test_the_setting_is_taken_from_the_project_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NQ42_BOUNDARIES_GEOJSON", "var/communes.geojson")
+    assert Settings().boundaries_geojson == PROJECT_ROOT / "var" / "communes.geojson"
+    monkeypatch.setenv("NQ42_BOUNDARIES_GEOJSON", "")
+    assert Settings().boundaries_geojson is None
 
 
 def test_communes_of_before_have_tiles_beside_outlines_of_today(tmp_path: Path) -> None:
