@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from loaders.contracts.model import load_contracts
 from loaders.demo import ANSWER
+from loaders.exports import export_newest
 from loaders.report import write_release_report
 from loaders.stages.approve import approve
 from loaders.stages.build import build
@@ -62,3 +63,5 @@ def release_bare(month: str, seconds: dict[str, float]) -> None:
     assert status == "accepted"
     with timed(seconds, "publish"):
         publish(candidate_id, after_publish=write_release_report)
+    with timed(seconds, "export"):
+        export_newest()
