@@ -119,6 +119,15 @@
     end
 {%- endmacro %}
 
+{#- The same period of the year before: "2024-06" for 2025-06, "2023-2024" for 2024-2025. -#}
+{% macro year_earlier(column) -%}
+    case {{ period_kind(column) }}
+        when 'school_year' then
+            (left({{ column }}, 4)::integer - 1)::text || '-' || left({{ column }}, 4)
+        else (left({{ column }}, 4)::integer - 1)::text || substr({{ column }}, 5)
+    end
+{%- endmacro %}
+
 {#- Last day of a period of any kind. -#}
 {% macro period_end(column) -%}
     case {{ period_kind(column) }}
