@@ -1,5 +1,6 @@
 """The history of releases: their ledgers, what each changed and why, and how to get each back."""
 
+from loaders.publication.card import CARD, card_facts, comment_release, write_card
 from loaders.publication.checksum import CHECKSUM, write_checksum
 from loaders.publication.compare import LEDGERS
 from loaders.publication.content import (
@@ -14,6 +15,7 @@ from loaders.publication.diff import (
     difference_csv,
     difference_summary,
 )
+from loaders.publication.frozen import freeze
 from loaders.publication.history import (
     GivenBack,
     HistoryError,
@@ -32,8 +34,10 @@ from loaders.publication.ledger import (
 )
 from loaders.publication.lineage import read_lineage
 from loaders.publication.reasons import reasons_between
+from loaders.publication.references import refer
 
 __all__ = [
+    "CARD",
     "CHECKSUM",
     "LEDGERS",
     "Difference",
@@ -44,19 +48,24 @@ __all__ = [
     "append_rows",
     "append_values",
     "append_verdicts",
+    "card_facts",
     "changed_inputs",
     "columns_of",
+    "comment_release",
     "content",
     "difference_csv",
     "difference_summary",
     "find_release",
+    "freeze",
     "give_back",
     "kept_marts",
     "parse_moment",
     "read_lineage",
     "reasons_between",
+    "refer",
     "release_at",
     "tables",
     "unexplained",
+    "write_card",
     "write_checksum",
 ]

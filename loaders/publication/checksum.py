@@ -10,6 +10,7 @@ from psycopg import sql
 
 from loaders.audit.digest import fix_text_form
 from loaders.publication.content import content
+from loaders.publication.frozen import freeze
 
 CHECKSUM = "release_checksum"
 #: The fingerprint of a mart `t`, in SQL that any reader can run; with time zone UTC. Not in the
@@ -57,4 +58,5 @@ def write_checksum(
                 sql.Identifier("candidate", mart),
             )
         )
+    freeze(connection, "candidate", [CHECKSUM])
     return content(connection, "candidate", CHECKSUM)

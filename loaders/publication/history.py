@@ -16,6 +16,7 @@ from psycopg import sql
 
 from loaders.audit.digest import csv_blocks
 from loaders.periods import TIMEZONE
+from loaders.publication.card import CARD, card_row
 from loaders.publication.compare import LEDGERS, Ledger, listing
 from loaders.publication.content import Columns
 
@@ -157,6 +158,8 @@ def rows_at(release_seq: int, mart: str, columns: Columns) -> sql.Composable:
     for name, type_ in columns.items():
         if not TYPE.fullmatch(type_):
             raise HistoryError(f"marts.{mart}.{name}: {type_!r} is no type of PostgreSQL")
+    if mart == CARD:
+        return _card_rows(release_seq, columns)
     ledger = next((one for one in LEDGERS if one.mart == mart), None)
     if ledger:
         return _typed_rows(release_seq, ledger, columns)
@@ -177,6 +180,15 @@ def rows_at(release_seq: int, mart: str, columns: Columns) -> sql.Composable:
         mart=sql.Literal(mart),
         seq=sql.Literal(release_seq),
         columns=listing("{c} {t}", columns, columns),
+    )
+
+
+def _card_rows(release_seq: int, columns: Columns) -> sql.Composable:
+    release = sql.SQL("(select * from publication.release where release_seq = {})").format(
+        sql.Literal(release_seq)
+    )
+    return sql.SQL("select {columns} from ({card}) as card").format(
+        columns=listing("{c}::{t} as {c}", columns, columns), card=card_row(release)
     )
 
 

@@ -22,6 +22,7 @@ from loaders import audit
 from loaders.log import get_logger, log_context
 from loaders.postgres.database import Role, connect
 from loaders.publication import (
+    CARD,
     CHECKSUM,
     LEDGERS,
     PublishError,
@@ -29,12 +30,17 @@ from loaders.publication import (
     append_rows,
     append_values,
     append_verdicts,
+    card_facts,
+    comment_release,
     content,
+    freeze,
     give_back,
     kept_marts,
     reasons_between,
+    refer,
     tables,
     unexplained,
+    write_card,
     write_checksum,
 )
 from loaders.stages.approve import admit
@@ -101,6 +107,9 @@ def _publish(
     period = _check_candidate(connection, candidate_id)
     release_seq, release_id, previous = _next_release(connection, period)
 
+    # Before anything is measured: what the gate judged must be what the copies hold.
+    freeze(connection, "candidate", new)
+    refer(connection, "candidate", new)
     for table in new:
         # For the comparison below, and so that the first dashboards do not get the worst plans.
         connection.execute(sql.SQL("analyze {}").format(sql.Identifier("candidate", table)))
@@ -108,6 +117,7 @@ def _publish(
     manifest["approvals"] = admit(connection, candidate_id, manifest)
     # After the look at what was judged: it is no part of the candidate, but of the release.
     manifest["tables"][CHECKSUM] = write_checksum(connection, release_id, new)
+    manifest["card"] = card_facts(connection, new)
     new.append(CHECKSUM)
     reasons = reasons_between(previous, manifest)
     changes: dict[str, int] = {"new": 0, "revised": 0, "withdrawn": 0}
@@ -128,9 +138,14 @@ def _publish(
         )
     _keep_rows(connection, manifest, release_seq)
 
+    labels = _data_labels(connection)
     old = tables(connection, "marts")
     _lock_for_switch(connection, [("marts", t) for t in old] + [("candidate", t) for t in new])
-    _record_release(connection, manifest, release_seq, run_id)
+    published_at = datetime.now(UTC)
+    manifest["tables"][CARD] = write_card(connection, manifest, published_at, labels)
+    new.append(CARD)
+    _record_release(connection, manifest, release_seq, run_id, published_at, labels)
+    comment_release(connection, new)
     _switch(connection, old, new)
     return PublishResult(
         release_id=release_id,
@@ -248,23 +263,31 @@ def _lock_for_switch(connection: psycopg.Connection, names: list[tuple[str, str]
             time.sleep(random.uniform(0.5, 1) * wait_ms / 1000)  # noqa: S311 - spreads attempts
 
 
+def _data_labels(connection: psycopg.Connection) -> list[str]:
+    rows = connection.execute(
+        "select distinct data_label from candidate.fct_kpi_value"
+        " where data_label is not null order by 1"
+    )
+    return [label for (label,) in rows.fetchall()]
+
+
 def _record_release(
-    connection: psycopg.Connection, manifest: dict[str, Any], release_seq: int, run_id: str | None
+    connection: psycopg.Connection,
+    manifest: dict[str, Any],
+    release_seq: int,
+    run_id: str | None,
+    published_at: datetime,
+    data_labels: list[str],
 ) -> None:
     chain_head = audit.head(connection)  # the chain is locked: it is what the event follows
-    labels = connection.execute(
-        "select coalesce(array_agg(distinct data_label order by data_label), '{}') "
-        "from candidate.fct_kpi_value"
-    ).fetchone()
-    assert labels is not None
     values = {
         "release_seq": release_seq,
         "release_id": manifest["release_id"],
         "period": manifest["period"],
         "candidate_id": manifest["candidate_id"],
-        "published_at": datetime.now(UTC),
+        "published_at": published_at,
         "code_version": manifest["code_version"],
-        "data_labels": labels[0],
+        "data_labels": data_labels,
         "manifest": Jsonb({**manifest, "chain_head": chain_head}),
         "chain_head": chain_head,
         "run_id": run_id,

@@ -57,32 +57,6 @@ totals as (
     where breakdown = 'total'
 ),
 
-people as (
-    select
-        unit_code,
-        period,
-        data_label,
-        sum(population)::bigint as population
-    from {{ ref('int_population__commune_month') }}
-    group by unit_code, period, data_label
-),
-
-populations as (
-    select distinct on (communes.unit_id, people.data_label)
-        communes.unit_id,
-        people.data_label,
-        people.period,
-        people.population
-    from communes
-    inner join people
-        on
-            communes.unit_code = people.unit_code
-            -- The same code was another commune's before.
-            and {{ month_end('people.period') }} >= communes.valid_from
-            and people.period <= {{ as_of_period() }}
-    order by communes.unit_id asc, people.data_label asc, people.period desc
-),
-
 latest as (
     select
         verdicts.*,
@@ -156,8 +130,17 @@ final as (
         boundary_communes.area_km2,
         boundary_communes.latitude,
         boundary_communes.longitude,
-        populations.population,
-        populations.period as population_period,
+        -- Sample people do not stand beside real figures.
+        case
+            when
+                boundary_communes.population_data_label in ('real', series_of_kpis.data_label)
+                then boundary_communes.population
+        end as population,
+        case
+            when
+                boundary_communes.population_data_label in ('real', series_of_kpis.data_label)
+                then boundary_communes.population_period
+        end as population_period,
         boundary_communes.boundary,
         kpis.kpi_id,
         kpis.sort_order as kpi_sort_order,
@@ -230,11 +213,6 @@ final as (
             and latest.period = province.period
             and latest.boundary = province.boundary
             and latest.boundary = province.unit_code
-    -- Sample people do not stand beside real figures.
-    left join populations
-        on
-            boundary_communes.unit_id = populations.unit_id
-            and series_of_kpis.data_label = populations.data_label
 )
 
 select * from final

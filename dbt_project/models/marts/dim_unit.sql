@@ -53,6 +53,34 @@ members as (
     group by units.unit_id
 ),
 
+people as (
+    select
+        unit_code,
+        period,
+        data_label,
+        sum(population)::bigint as population
+    from {{ ref('int_population__commune_month') }}
+    where period <= {{ as_of_period() }}
+    group by unit_code, period, data_label
+),
+
+-- The last month in which the commune had this code; real people before those of a sample.
+populations as (
+    select distinct on (units.unit_id)
+        units.unit_id,
+        people.population,
+        people.period,
+        people.data_label
+    from units
+    inner join people
+        on
+            units.unit_code::text = people.unit_code
+            and {{ month_end('people.period') }} >= units.valid_from
+            and {{ month_end('people.period') }} <= coalesce(units.valid_to, 'infinity'::date)
+    where units.unit_level = 'commune'
+    order by units.unit_id asc, people.data_label asc, people.period desc
+),
+
 described as (
     select
         units.unit_id::text as unit_id,
@@ -76,12 +104,16 @@ described as (
         units.area_km2::numeric as area_km2,
         units.latitude::double precision as latitude,
         units.longitude::double precision as longitude,
+        populations.population,
+        populations.period as population_period,
+        populations.data_label as population_data_label,
         units.register_population_2025::bigint as register_population_2025,
         units.sort_key::text as sort_key,
         units.legal_act::text as legal_act
     from units
     left join units as parents on units.parent_unit_id = parents.unit_id
     left join members on units.unit_id = members.unit_id
+    left join populations on units.unit_id = populations.unit_id
 
     union all
 
@@ -107,6 +139,9 @@ described as (
         null as area_km2,
         null as latitude,
         null as longitude,
+        null as population,
+        null as population_period,
+        null as population_data_label,
         null as register_population_2025,
         '0' || sort_order::text as sort_key,
         null as legal_act

@@ -40,7 +40,7 @@ def question(connection: psycopg.Connection) -> sql.Composed:
     """One statement over all marts: what each holds, beside what is said of it."""
     marts = connection.execute(
         "select tablename from pg_tables where schemaname = 'marts'"
-        " and tablename <> 'release_checksum' order by 1"
+        " and tablename not in ('release_checksum', 'release_info') order by 1"
     ).fetchall()
     read = sql.SQL(" union all ").join(
         sql.SQL(
@@ -51,16 +51,18 @@ def question(connection: psycopg.Connection) -> sql.Composed:
         for (mart,) in marts
     )
     return sql.SQL(
-        "select n.candidate_id, c.release_id, mart, c.rows, found.rows, c.fingerprint,"
-        " found.fingerprint from marts.release_checksum as c full join ({}) as found using (mart)"
-        " cross join marts.release_note as n"
+        "select n.candidate_id, c.release_id, i.release_id, mart, c.rows, found.rows,"
+        " c.fingerprint, found.fingerprint"
+        " from marts.release_checksum as c full join ({}) as found using (mart)"
+        " cross join marts.release_note as n cross join marts.release_info as i"
     ).format(read)
 
 
 def is_one_release(rows: list[tuple[Any, ...]]) -> bool:
     """Every mart is of the same release and holds what the release says of it."""
-    return len({row[:2] for row in rows}) == 1 and all(
-        stated == found and said == read for _, _, _, stated, found, said, read in rows
+    return len({row[:3] for row in rows}) == 1 and all(
+        release == card and stated == found and said == read
+        for _, release, card, _, stated, found, said, read in rows
     )
 
 
