@@ -68,7 +68,7 @@ def marts() -> dict[str, list[str]]:
     with connect(Role.PUBLISHER) as connection:
         names = connection.execute(
             "select tablename from pg_tables where schemaname = 'marts'"
-            " and tablename <> 'release_checksum'"
+            " and tablename not in ('release_checksum', 'release_info')"
         ).fetchall()
         for (name,) in names:
             rows = connection.execute(
