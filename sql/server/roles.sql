@@ -54,5 +54,12 @@ begin
         current_database()
     );
     execute format('grant connect on database %I to nq42_bi, nq42_auditor', current_database());
+    -- Everybody may make large objects, and so fill the disk, unless the server's owner says no.
+    begin
+        revoke execute on function lo_create(oid), lo_creat(integer), lo_from_bytea(oid, bytea)
+        from public;
+    exception when insufficient_privilege then
+        raise notice 'large objects stay open to every role: only a superuser can close them';
+    end;
 end;
 $$;
