@@ -166,6 +166,7 @@ def test_every_mart_column_has_a_comment_and_every_key_is_enforced(built: Dbt) -
         " where contype = 'p' and pg_class.relnamespace = 'candidate'::regnamespace order by 1"
     )
     assert [name for (name,) in keyed] == [
+        "commune_profile",
         "dim_kpi",
         "dim_period",
         "dim_target",
@@ -176,6 +177,7 @@ def test_every_mart_column_has_a_comment_and_every_key_is_enforced(built: Dbt) -
         "fct_kpi_value",
         "fct_kpi_verdict",
         "fct_task_progress",
+        "kpi_timeseries",
         "release_note",
     ]
     value_columns = "select column_name from information_schema.columns where table_name = %s"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from datetime import date, timedelta
@@ -143,6 +144,35 @@ def test_sort_keys_follow_the_vietnamese_alphabet() -> None:
     new = [u for u in COMMUNES if u["valid_from"] == "2025-07-01"]
     ordered = [u["name_vi"] for u in sorted(new, key=lambda u: u["sort_key"].encode("ascii"))]
     assert [name for name in ordered if name in expected] == expected
+
+
+ALPHABET = "aăâbcdđeêfghijklmnoôơpqrstuưvwxyz"
+#: Level, grave, hook, tilde, acute, dot below: the order of Vietnamese dictionaries.
+TONES = ("", "\u0300", "\u0309", "\u0303", "\u0301", "\u0323")
+
+
+def vietnamese_order(name: str) -> list[tuple[list[int], list[int]]]:
+    """Syllable by syllable, the letters (ă after a, đ after d) before the tones."""
+    syllables = []
+    for syllable in name.lower().replace("'", "").split():
+        letters, tones = [], []
+        for sign in unicodedata.normalize("NFD", syllable):
+            if sign in TONES[1:]:
+                tones.append(TONES.index(sign))
+            elif unicodedata.combining(sign):  # breve, circumflex, horn
+                letters[-1] = unicodedata.normalize("NFC", letters[-1] + sign)
+            else:
+                letters.append(sign)
+        syllables.append(([ALPHABET.index(letter) for letter in letters], tones or [0]))
+    return syllables
+
+
+def test_all_sort_keys_agree_with_the_dictionary_order() -> None:
+    examples = ["Da", "Dá", "Dạ", "Dan", "Dăn", "Dân", "Đa", "Ta", "Tà", "Tả", "Tã", "Tá", "Tạ"]
+    assert sorted(examples, key=vietnamese_order) == examples
+    by_key = sorted(UNITS, key=lambda u: (u["sort_key"].encode("ascii"), u["unit_id"]))
+    by_name = sorted(UNITS, key=lambda u: (vietnamese_order(u["name_vi"]), u["unit_id"]))
+    assert [u["name_vi"] for u in by_key] == [u["name_vi"] for u in by_name]
 
 
 def test_crosswalk_covers_every_unit_that_ended() -> None:
