@@ -9,6 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from loaders.contracts.derive import derived_files
+from loaders.contracts.interface import interface_file, interface_findings
 from loaders.contracts.model import CONTRACTS_DIR, check_contracts, load_contracts
 from loaders.quality.history import BREAKS_FILE, read_breaks
 from loaders.quality.suites import EXPECTATIONS_DIR, SuiteError, read_suite, suite_files
@@ -29,6 +30,7 @@ def check_project(directory: Path | None = None) -> list[str]:
         + check_breaks()
         + check_examples()
         + register_findings(PROJECT_ROOT)
+        + interface_findings(PROJECT_ROOT)
         + check_generated()
     )
 
@@ -129,8 +131,8 @@ def _fires(path: Path) -> dict[str, Any] | str:
 
 
 def generated_files(root: Path = PROJECT_ROOT) -> dict[Path, str]:
-    """Path → content of everything that follows from contracts and register."""
-    return derived_files(load_contracts(), root) | kpi_pages(root)
+    """Path → content of everything that follows from contracts, register and marts."""
+    return derived_files(load_contracts(), root) | kpi_pages(root) | interface_file(root)
 
 
 def check_generated(root: Path = PROJECT_ROOT) -> list[str]:

@@ -274,10 +274,18 @@ def contracts_check(
 
 @contracts_app.command("derive")
 def contracts_derive() -> None:
-    """Write what follows from contracts and register: dbt sources, data dictionary, KPI pages."""
+    """Write what follows from contracts, register and marts: dbt sources, dictionary, KPI pages.
+
+    A change of the marts that their version does not announce stops it.
+    """
     from loaders.check import generated_files
+    from loaders.contracts.interface import interface_findings
 
     with plain_errors():
+        for finding in (unannounced := interface_findings(PROJECT_ROOT)):
+            errors.print(finding, markup=False, highlight=False)
+        if unannounced:
+            raise typer.Exit(1)
         for path, content in generated_files().items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")

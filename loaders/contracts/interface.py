@@ -1,7 +1,7 @@
 """What the marts promise to whoever reads them: tables, columns, types and keys, with a version.
 
-It follows from the dbt models and is committed as `dbt_project/models/marts/interface.yaml`, so
-that a change shows in review. Its version says what a change means for a reader: the first number
+It follows from the dbt models and is committed as `docs/marts_interface.yaml`, so that a change
+shows in review. Its version says what a change means for a reader: the first number
 grows when something is gone, renamed or of another type, the second when something came.
 """
 
@@ -15,7 +15,7 @@ import yaml
 #: Raised by whoever changes the marts; the check compares it with what changed.
 VERSION = "1.0"
 MODELS = Path("dbt_project/models/marts/_marts__models.yml")
-INTERFACE = Path("dbt_project/models/marts/interface.yaml")
+INTERFACE = Path("docs/marts_interface.yaml")
 HEADER = (
     "# Giao diện công khai của lược đồ marts / Public interface of schema marts.\n"
     "# Written by `nq42 contracts derive` from the dbt models; docs/bi.md explains the version.\n"
@@ -66,7 +66,9 @@ def reference_of(table: str, column: str) -> tuple[str, str] | None:
 
 
 def interface_file(root: Path) -> dict[Path, str]:
-    """Path → content of the committed description."""
+    """Path → content of the committed description; none without models to describe."""
+    if not (root / MODELS).exists():
+        return {}
     document = {"version": VERSION, "tables": tables_of(root)}
     text = yaml.safe_dump(document, allow_unicode=True, sort_keys=False, width=100)
     return {root / INTERFACE: HEADER + text}
@@ -100,7 +102,7 @@ def _table(name: str, columns: dict[str, str], key: list[str]) -> dict[str, Any]
 def interface_findings(root: Path) -> list[str]:
     """Changes of the marts since the committed description that the version does not announce."""
     path = root / INTERFACE
-    if not path.exists():
+    if not path.exists() or not (root / MODELS).exists():
         return []  # that it is missing is said of every generated file
     try:
         committed = yaml.safe_load(path.read_text(encoding="utf-8"))
