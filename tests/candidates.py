@@ -55,11 +55,13 @@ def make_candidate(
     passed: bool = True,
     lineage: dict[str, Any] | None = None,
     acceptances: list[int] | None = None,
+    derived: dict[str, str] | None = None,
 ) -> str:
     """Replace schema candidate as the transformer would; each row is given by what differs.
 
     `lineage`: what the build noted of the KPIs; without it, that each candidate has another code.
-    `acceptances`: what was in raw when it was built; without them, what is now.
+    `acceptances`: what was in raw when it was built; without them, what is now. `derived`: marts
+    that are made, and later given back, by these queries over the others.
     """
     rows = {
         "fct_kpi_value": ("kpi_value", [VALUE | row for row in values]),
@@ -91,11 +93,16 @@ def make_candidate(
                     ),
                     list(record.values()),
                 )
+        for mart, query in (derived or {}).items():
+            connection.execute("set local search_path to candidate")
+            connection.execute(f"drop table if exists candidate.{mart}")
+            connection.execute(f"create table candidate.{mart} as {query}")
     with connect(Role.PUBLISHER) as connection:
         noted = {
             "candidate_id": candidate_id,
             "acceptances": acceptances,
             "lineage": lineage or _other_code(candidate_id),
+            "derived": derived or {},
         }
         audit.append(connection, FINISHED, noted)
     if passed:

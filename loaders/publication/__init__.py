@@ -9,6 +9,7 @@ from loaders.publication.content import (
     content,
     tables,
 )
+from loaders.publication.derived import derived_queries
 from loaders.publication.diff import (
     Difference,
     changed_inputs,
@@ -53,6 +54,7 @@ __all__ = [
     "columns_of",
     "comment_release",
     "content",
+    "derived_queries",
     "difference_csv",
     "difference_summary",
     "find_release",

@@ -19,6 +19,7 @@ from loaders.periods import TIMEZONE
 from loaders.publication.card import CARD, card_row
 from loaders.publication.compare import LEDGERS, Ledger, listing
 from loaders.publication.content import Columns
+from loaders.publication.derived import DerivedError, derived_rows
 
 # The types of the marts' columns, as PostgreSQL prints them: they are written into SQL.
 TYPE = re.compile(r'[A-Za-z0-9_ (),."\[\]]+')
@@ -118,7 +119,8 @@ def give_back(
     A file appears only when its bytes are those that the manifest vouches for.
 
     Raises:
-        HistoryError: the folder holds something, or the release is older than its history.
+        HistoryError: the folder holds something, the release is older than its history, or its
+            manifest holds a query that does more than read marts.
     """
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -130,7 +132,7 @@ def give_back(
                 f"release {release.release_id} was published before the rows of marts.{mart} were "
                 "kept; publication.kpi_value and publication.kpi_verdict hold its figures"
             )
-        rows = rows_at(release.release_seq, mart, dict(recorded["columns"]))
+        rows = _rows_of(release, mart)
         digest = hashlib.sha256()
         with ExitStack() as stack:
             part = folder / f"{mart}.csv.part" if folder else None
@@ -147,6 +149,20 @@ def give_back(
             else:
                 part.unlink()
         yield found
+
+
+def _rows_of(release: Release, mart: str) -> sql.Composable:
+    """The query for the rows of a mart: by the release's own query, or from the ledgers."""
+    recorded = release.manifest["tables"]
+    query = release.manifest.get("derived", {}).get(mart)
+    if query is None:
+        return rows_at(release.release_seq, mart, dict(recorded[mart]["columns"]))
+    try:
+        return derived_rows(
+            mart, query, recorded, lambda name, columns: rows_at(release.release_seq, name, columns)
+        )
+    except DerivedError as error:
+        raise HistoryError(f"release {release.release_id}: {error}") from error
 
 
 def rows_at(release_seq: int, mart: str, columns: Columns) -> sql.Composable:

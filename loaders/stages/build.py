@@ -21,7 +21,7 @@ from loaders.contracts.model import load_contracts
 from loaders.log import get_logger, log_context
 from loaders.periods import check_month, months_of
 from loaders.postgres.database import Role, connect, lasting, role_url
-from loaders.publication import read_lineage
+from loaders.publication import derived_queries, read_lineage
 from loaders.settings import PROJECT_ROOT, get_settings
 from loaders.stages.approve import awaited_period
 from loaders.stages.dbt_results import failure, log_models, model_runs
@@ -138,6 +138,7 @@ def _note_finished(
         "candidate_id": candidate_id,
         "acceptances": acceptances,
         "lineage": _lineage(),
+        "derived": derived_queries(get_settings().home / "dbt" / "manifest.json"),
         "model_seconds": model_seconds,
     }
     with connect(Role.PUBLISHER) as connection:

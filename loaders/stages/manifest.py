@@ -25,12 +25,15 @@ def release_manifest(
     with connection.cursor(row_factory=dict_row) as cursor:
         every = cursor.execute(_BATCHES, {"acceptances": noted.get("acceptances")}).fetchall()
     accepted = [batch for batch in every if months_of(batch["period"])[1] <= period]
+    tables = candidate_content(connection)
+    derived = noted.get("derived") or {}
     return {
         "release_id": release_id,
         "candidate_id": candidate_id,
         "period": period,
         "code_version": __version__,
-        "tables": candidate_content(connection),
+        "tables": tables,
+        "derived": {mart: query for mart, query in derived.items() if mart in tables},
         "ledger": {},
         "lineage": noted.get("lineage") or {"parts": {}, "common": {}, "kpis": {}},
         "batches": accepted,

@@ -160,7 +160,8 @@ def _publish(
 def _keep_rows(connection: psycopg.Connection, manifest: dict[str, Any], release_seq: int) -> None:
     """The rows of the other marts; and the proof that the release can be given back."""
     marts = set(manifest["tables"])
-    for mart in sorted((marts | kept_marts(connection)) - {ledger.mart for ledger in LEDGERS}):
+    elsewhere = {ledger.mart for ledger in LEDGERS} | set(manifest["derived"])
+    for mart in sorted((marts | kept_marts(connection)) - elsewhere):
         append_rows(connection, mart, release_seq, exists=mart in marts)
     manifest["ledger"]["mart_row"] = content(
         connection, "publication", "mart_row", release_seq=release_seq
