@@ -9,7 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from loaders.contracts.derive import derived_files
-from loaders.contracts.interface import interface_file, interface_findings
+from loaders.contracts.interface import interface_files, interface_findings
 from loaders.contracts.model import CONTRACTS_DIR, check_contracts, load_contracts
 from loaders.quality.history import BREAKS_FILE, read_breaks
 from loaders.quality.suites import EXPECTATIONS_DIR, SuiteError, read_suite, suite_files
@@ -132,7 +132,7 @@ def _fires(path: Path) -> dict[str, Any] | str:
 
 def generated_files(root: Path = PROJECT_ROOT) -> dict[Path, str]:
     """Path → content of everything that follows from contracts, register and marts."""
-    return derived_files(load_contracts(), root) | kpi_pages(root) | interface_file(root)
+    return derived_files(load_contracts(), root) | kpi_pages(root) | interface_files(root)
 
 
 def check_generated(root: Path = PROJECT_ROOT) -> list[str]:

@@ -7,6 +7,7 @@ grows when something is gone, renamed or of another type, the second when someth
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,14 @@ HEADER = (
     "# Giao diện công khai của lược đồ marts / Public interface of schema marts.\n"
     "# Written by `nq42 contracts derive` from the dbt models; docs/bi.md explains the version.\n"
 )
+DICTIONARY = Path("docs/marts.md")
+GENERATED_NOTE = (
+    "Sinh ra từ các mô hình dbt / Written by `nq42 contracts derive` from the dbt models. How to"
+    " read them: [bi.md](bi.md)."
+)
+DOCS = Path("dbt_project/models/marts/_marts__docs.md")
+DOCS_BLOCK = re.compile(r"{% docs (\w+) %}(.*?){% enddocs %}", re.DOTALL)
+DOC = re.compile(r"{{ doc\('(\w+)'\) }}")
 #: A column of this name holds a key of that dimension, in every table but the dimension itself.
 DIMENSIONS = {
     "kpi_id": ("dim_kpi", "kpi_id"),
@@ -65,13 +74,27 @@ def reference_of(table: str, column: str) -> tuple[str, str] | None:
     return found
 
 
-def interface_file(root: Path) -> dict[Path, str]:
-    """Path → content of the committed description; none without models to describe."""
+def interface_files(root: Path) -> dict[Path, str]:
+    """Path → content of the committed description and dictionary; none without models."""
     if not (root / MODELS).exists():
         return {}
     document = {"version": VERSION, "tables": tables_of(root)}
     text = yaml.safe_dump(document, allow_unicode=True, sort_keys=False, width=100)
-    return {root / INTERFACE: HEADER + text}
+    return {root / INTERFACE: HEADER + text, root / DICTIONARY: marts_dictionary(root)}
+
+
+def marts_dictionary(root: Path) -> str:
+    """Every column of the marts with its meaning, as Markdown."""
+    meanings = dict(DOCS_BLOCK.findall((root / DOCS).read_text(encoding="utf-8")))
+    lines = ["# Từ điển các bảng công bố / Dictionary of the marts", "", GENERATED_NOTE, ""]
+    for model in yaml.safe_load((root / MODELS).read_text(encoding="utf-8"))["models"]:
+        lines += [f"## {model['name']}", "", model["description"], ""]
+        lines += ["| cột / column | kiểu / type | ý nghĩa / meaning |", "|---|---|---|"]
+        for column in model["columns"]:
+            meaning = DOC.sub(lambda found: meanings[found[1]], column["description"])
+            lines.append(f"| `{column['name']}` | {column['data_type']} | {meaning} |")
+        lines.append("")
+    return "\n".join(lines)
 
 
 def tables_of(root: Path) -> dict[str, Any]:

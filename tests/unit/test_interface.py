@@ -14,10 +14,11 @@ from loaders.check import check_generated
 from loaders.contracts import interface
 from loaders.contracts.interface import (
     ADDED_BY_PUBLISHING,
+    DOCS,
     INTERFACE,
     MODELS,
     changes,
-    interface_file,
+    interface_files,
     interface_findings,
     reference_of,
     tables_of,
@@ -32,7 +33,7 @@ COLUMN = "      - {name: legal_act, data_type: text, description: \"{{ doc('lega
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A copy of the models and of the committed description."""
-    for name in (MODELS, INTERFACE):
+    for name in (MODELS, DOCS, INTERFACE):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(PROJECT_ROOT / name, tmp_path / name)
     return tmp_path
@@ -46,8 +47,10 @@ def edit(project: Path, old: str, new: str) -> None:
 
 def test_the_committed_description_is_that_of_the_models() -> None:
     assert interface_findings(PROJECT_ROOT) == []
-    ((path, content),) = interface_file(PROJECT_ROOT).items()
-    assert path.read_text(encoding="utf-8") == content
+    files = interface_files(PROJECT_ROOT)
+    assert sorted(path.name for path in files) == ["marts.md", "marts_interface.yaml"]
+    for path, content in files.items():
+        assert path.read_text(encoding="utf-8") == content
 
 
 @pytest.mark.parametrize(
@@ -82,9 +85,9 @@ def test_an_addition_needs_another_minor_version(
     monkeypatch.setattr(interface, "VERSION", "1.1")
     assert interface_findings(project) == []
     # Announced, and still to be written down.
-    (path,) = interface_file(project)
-    assert interface_file(project)[path] != path.read_text(encoding="utf-8")
-    path.write_text(interface_file(project)[path], encoding="utf-8")
+    path = project / INTERFACE
+    assert interface_files(project)[path] != path.read_text(encoding="utf-8")
+    path.write_text(interface_files(project)[path], encoding="utf-8")
     assert interface_findings(project) == []
 
 
@@ -110,10 +113,13 @@ def test_a_description_that_is_not_regenerated_is_found(tmp_path: Path) -> None:
     shutil.copytree(PROJECT_ROOT / "dbt_project", tmp_path / "dbt_project")
     shutil.copytree(PROJECT_ROOT / "docs", tmp_path / "docs")
     edit(tmp_path, COLUMN, "")
-    found = f"{INTERFACE}: (file): not up to date; run `nq42 contracts derive`"
-    assert check_generated(tmp_path) == [found]
+    found = [
+        f"docs/{name}: (file): not up to date; run `nq42 contracts derive`"
+        for name in ("marts_interface.yaml", "marts.md")
+    ]
+    assert check_generated(tmp_path) == found
     (tmp_path / INTERFACE).unlink()
-    assert check_generated(tmp_path) == [found]
+    assert check_generated(tmp_path) == found
 
 
 def test_new_and_lost_tables_are_told_apart() -> None:
