@@ -1,4 +1,5 @@
--- The first among the communes is the best one of the gap, the last the worst, of the same period.
+-- The first among the communes is the best one of the gap, where both compare the same communes:
+-- the gap of an earlier year also holds those that have ended since.
 with
 
 firsts as (
@@ -26,5 +27,5 @@ inner join gaps
         and firsts.boundary = gaps.boundary
         and firsts.period = gaps.period
 where
-    firsts.value <> gaps.best_value
-    or firsts.communes_ranked <> gaps.communes
+    firsts.communes_ranked > gaps.communes
+    or (firsts.communes_ranked = gaps.communes and firsts.value <> gaps.best_value)
