@@ -96,6 +96,10 @@ def test_every_release_rule_has_an_example() -> None:
     assert examples == {rule.meta.id for _, rule in RULES}
 
 
+def test_every_mart_is_judged_by_a_suite() -> None:
+    assert {mart for mart, _ in RULES} == COLUMNS.keys()
+
+
 @pytest.mark.parametrize("mart", EXAMPLES)
 def test_clean_rows_pass_every_rule(ledgers: None, mart: str) -> None:
     example = EXAMPLES[mart]
