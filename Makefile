@@ -11,12 +11,13 @@ SEED ?= 42
 
 VENV := .venv
 BIN := $(VENV)/bin
+VENV_BI := .venv-bi
 INSTALL := $(BIN)/uv --quiet pip install --python $(BIN)/python
 export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 export SCARF_NO_ANALYTICS := 1
 
-.PHONY: help demo test test-browser test-long chaos fuzz check bench up down clean lock
+.PHONY: help demo bi test test-browser test-long test-bi chaos fuzz check bench up down clean lock
 
 help: ## Show the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -53,12 +54,15 @@ bench: $(VENV)/.bench ## Measure speed against the targets
 up: $(VENV)/.run .env ## Start PostgreSQL and Airflow, and leave them running
 	$(BIN)/nq42 up
 
+bi: $(VENV)/.run $(VENV_BI)/.run .env ## Start Superset with the dashboards on what is published
+	$(BIN)/nq42 bi
+
 down: ## Stop everything that was started
 	@if [ -x $(BIN)/nq42 ]; then $(BIN)/nq42 down; fi
 
 clean: down ## Stop everything and delete caches; data stay
 	rm -rf .pytest_cache .ruff_cache .import_linter_cache .hypothesis dbt_project/target dbt_project/logs
-	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './$(VENV)*' -prune -exec rm -rf {} +
 
 lock: $(VENV)/.run ## Resolve the dependencies again and write the lock files
 	$(BIN)/uv lock --upgrade
@@ -66,6 +70,7 @@ lock: $(VENV)/.run ## Resolve the dependencies again and write the lock files
 	$(BIN)/uv export --quiet --no-emit-project --no-header --format requirements.txt -o requirements-dev.lock
 	$(BIN)/uv export --quiet --no-emit-project --no-header --format requirements.txt --only-group bench -o requirements-bench.lock
 	$(BIN)/uv export --quiet --no-emit-project --no-header --format requirements.txt --only-group browser -o requirements-browser.lock
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate requirements-bi.in -o requirements-bi.lock
 
 # The key makes pseudonyms: losing it means that no person is recognised again. Never overwritten.
 .env:
@@ -81,6 +86,12 @@ $(VENV)/.installer: requirements-bootstrap.txt
 $(VENV)/.run: $(VENV)/.installer requirements.lock pyproject.toml
 	$(INSTALL) --require-hashes --compile-bytecode -r requirements.lock
 	$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Superset needs versions that the rest cannot live with: an environment of its own (Python 3.11, 3.12).
+$(VENV_BI)/.run: $(VENV)/.installer requirements-bi.lock
+	@$(PYTHON) -m venv $(VENV_BI)
+	$(BIN)/uv --quiet pip install --python $(VENV_BI)/bin/python --require-hashes --compile-bytecode -r requirements-bi.lock
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements-dev.lock

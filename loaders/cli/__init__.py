@@ -218,10 +218,26 @@ def up() -> None:
 
 
 @app.command()
-def down() -> None:
-    """Stop everything that `nq42 up` or `nq42 demo` started."""
-    from loaders.airflow_service import down as stop
+def bi() -> None:
+    """Start PostgreSQL and Superset with the dashboards, and leave them running."""
+    from loaders.bi.service import up as start
 
+    with plain_errors():
+        service = start(get_settings())
+    console.print(
+        f"Superset: {service.url}  user {service.user}, password in {service.keys_file}",
+        soft_wrap=True,
+    )
+    console.print("Stop it with `nq42 down`.")
+
+
+@app.command()
+def down() -> None:
+    """Stop everything that `nq42 up`, `nq42 bi` or `nq42 demo` started."""
+    from loaders.airflow_service import down as stop
+    from loaders.bi.service import down as stop_bi
+
+    stop_bi(get_settings())
     stop(get_settings())
 
 
@@ -262,9 +278,12 @@ def contracts_check(
     directory: Annotated[Path | None, typer.Argument(help="Folder of contract files.")] = None,
 ) -> None:
     """Validate every contract, every suite and the files generated from the contracts."""
+    from loaders.bi.bundle import stale_files
     from loaders.check import check_project
 
     findings = check_project(directory)
+    if directory is None:
+        findings += stale_files()
     for finding in findings:
         errors.print(finding, highlight=False, soft_wrap=True)
     if findings:
@@ -274,10 +293,11 @@ def contracts_check(
 
 @contracts_app.command("derive")
 def contracts_derive() -> None:
-    """Write what follows from contracts, register and marts: dbt sources, dictionary, KPI pages.
+    """Write what follows from contracts, register and marts: dbt sources, KPI pages, BI bundle.
 
     A change of the marts that their version does not announce stops it.
     """
+    from loaders.bi.bundle import bundle_files
     from loaders.check import generated_files
     from loaders.contracts.interface import interface_findings
 
@@ -286,7 +306,7 @@ def contracts_derive() -> None:
             errors.print(finding, markup=False, highlight=False)
         if unannounced:
             raise typer.Exit(1)
-        for path, content in generated_files().items():
+        for path, content in (generated_files() | bundle_files()).items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")
             console.print(str(path.relative_to(PROJECT_ROOT)))

@@ -52,7 +52,9 @@ def _migrate_once(applied: list[str]) -> None:
 def prepare_roles(connection: psycopg.Connection) -> None:
     """What no dump brings along: the roles, their memberships, who may connect. Repeatable."""
     connection.execute((SQL_FOLDER / "server" / "roles.sql").read_text(encoding="utf-8"))
-    _set_bi_login(connection)
+    password = get_settings().bi_password
+    if password is not None:
+        set_bi_login(connection, password.get_secret_value())
 
 
 def _apply(applied: list[str]) -> None:
@@ -67,14 +69,11 @@ def _apply(applied: list[str]) -> None:
             applied.append(migration.id)
 
 
-def _set_bi_login(connection: psycopg.Connection) -> None:
-    """Give nq42_bi a login when there is a password for it; never take one away from others."""
-    password = get_settings().bi_password
-    if password is None:
-        return
+def set_bi_login(connection: psycopg.Connection, password: str) -> None:
+    """Give nq42_bi a login with this password; never take one away from others."""
     # The verifier, not the password, goes over the wire and into a statement log.
     verifier = connection.pgconn.encrypt_password(
-        password.get_secret_value().encode(), Role.BI.encode(), b"scram-sha-256"
+        password.encode(), Role.BI.encode(), b"scram-sha-256"
     )
     connection.execute(
         sql.SQL("alter role {} login password {}").format(

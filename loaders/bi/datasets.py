@@ -1,0 +1,383 @@
+"""The queries behind the charts: the published marts with words in place of codes.
+
+A code becomes words by CASE in the select list, so that what a chart does not ask for is not
+computed, and filters on keys and periods reach the marts' own indexes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from textwrap import dedent
+
+from loaders.bi.model import Column, Dataset
+from loaders.contracts.model import load_contracts
+from loaders.report import words
+
+#: The boundary as a whole, in the list of its units: of each boundary the same words.
+WHOLE = "Toàn địa bàn / Whole boundary"
+LABELS = {
+    "real": "Số liệu thực tế / Real data",
+    "sample": "DỮ LIỆU MẪU / SAMPLE DATA",
+}
+#: What became of a KPI, in five words; the sign in front keeps them apart without colour.
+OUTLOOKS = {
+    "achieved": "✓ Đạt / Achieved",
+    "on_track": "→ Đúng hướng / On track",
+    "off_track": "↓ Chậm hoặc xấu đi / Off track",
+    "not_assessed": "? Chưa đánh giá / Not assessed",
+    "no_figure": "– Chưa có số liệu / No figure",
+}
+TASK_STATUSES = {
+    "not_started": "Chưa thực hiện / Not started",
+    "in_progress": "Đang thực hiện / In progress",
+    "done": "✓ Hoàn thành / Done",
+    "late": "↓ Chậm / Late",
+    "not_reported": "? Chưa báo cáo / Not reported",
+}
+
+
+def quoted(text: str) -> str:
+    """A text constant of SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def both(text: words.Text) -> str:
+    """Vietnamese first, English second; once where both are the same."""
+    return text.vi if text.vi == text.en else f"{text.vi} / {text.en}"
+
+
+def spoken(code: str, texts: Mapping[str, str], otherwise: str | None = None) -> str:
+    """A CASE from codes to words; a code without words speaks for itself."""
+    cases = " ".join(f"when {quoted(key)} then {quoted(text)}" for key, text in texts.items())
+    return f"case {code} {cases} else {otherwise or code} end"
+
+
+def _texts(table: Mapping[str, words.Text]) -> dict[str, str]:
+    return {code: both(text) for code, text in table.items()}
+
+
+def _verdicts() -> dict[str, str]:
+    return {code: f"{v.sign} {v.vi} / {v.en}" for code, v in words.VERDICTS.items()}
+
+
+def _statuses() -> dict[str, str]:
+    return {code: f"{v.sign} {v.vi} / {v.en}" for code, v in words.STATUSES.items()}
+
+
+def _breakdown_value() -> str:
+    ages = (
+        "case when {v} like '%+' then 'Từ ' || rtrim({v}, '+') || ' tuổi / ' || rtrim({v}, '+')"
+        " || ' or older' else replace({v}, '-', '–') || ' tuổi / years' end"
+    ).format(v="v.breakdown_value")
+    ethnic = spoken("v.breakdown_value", _texts(words.ETHNIC_GROUPS))
+    other = spoken("v.breakdown_value", _texts(words.BREAKDOWN_VALUES))
+    return (
+        f"case v.breakdown when 'age_group' then {ages}"
+        f" when 'ethnic_group' then {ethnic} else {other} end"
+    )
+
+
+def _sources() -> dict[str, str]:
+    return {c.source: both(words.Text(c.title_vi, c.title_en)) for c in load_contracts()}
+
+
+def _datasets() -> dict[str, str]:
+    return {
+        f"{contract.source}.{dataset.name}": both(words.Text(dataset.title_vi, dataset.title_en))
+        for contract in load_contracts()
+        for dataset in contract.datasets
+    }
+
+
+KPI = "k.name_vi || ' / ' || k.name_en"
+UNIT = (
+    f"case when u.unit_level = 'boundary' then {quoted(WHOLE)}"
+    " else u.full_name_vi || ' · ' || u.unit_code"
+    " || coalesce(' (đến / to ' || to_char(u.valid_to, 'DD/MM/YYYY') || ')', '') end"
+)
+
+
+def _columns(named: Iterable[tuple[str, ...]]) -> tuple[Column, ...]:
+    return tuple(Column(*entry) for entry in named)  # type: ignore[arg-type]
+
+
+def _dataset(name: str, title: str, sql: str, columns: Iterable[tuple[str, ...]]) -> Dataset:
+    return Dataset(f"nq42_{name}", title, dedent(sql).strip() + "\n", _columns(columns))
+
+
+RELEASE = _dataset(
+    "release",
+    "Bản phát hành đang hiển thị / The release that is shown",
+    f"""
+    select
+        (select max(c.release_id) from marts.release_checksum as c) as release_id,
+        n.as_of_period,
+        case n.release_label_en
+            when 'Sample data' then {quoted(LABELS["sample"])} else {quoted(LABELS["real"])}
+        end as release_label,
+        to_char(n.built_at at time zone 'Asia/Ho_Chi_Minh', 'DD/MM/YYYY HH24:MI') as built_at
+    from marts.release_note as n
+    """,
+    (
+        ("release_id", "Bản phát hành / Release"),
+        ("as_of_period", "Tính đến kỳ / As of period"),
+        ("release_label", "Dữ liệu / Data"),
+        ("built_at", "Dựng lúc / Built at"),
+    ),
+)
+
+SCORECARD = _dataset(
+    "scorecard",
+    "Mỗi chỉ tiêu một dòng cho mỗi nhãn và địa bàn / One row per KPI, label and boundary",
+    f"""
+    with labels as (
+        select distinct s.data_label from marts.scorecard as s where s.data_label is not null
+    )
+    select
+        k.sort_order,
+        k.kpi_id,
+        {KPI} as kpi,
+        {spoken("k.kpi_group", _texts(words.GROUPS))} as kpi_group,
+        {spoken("k.state", _texts(words.STATES))} as kpi_state,
+        {spoken("k.definition_standing", _texts(words.STANDINGS))} as standing,
+        k.definition_vi || ' / ' || k.definition_en as definition,
+        k.source_owner_vi as source,
+        case when k.unit_vi = k.unit_en then k.unit_vi
+            else k.unit_vi || ' / ' || k.unit_en end as unit_of_measure,
+        {spoken("labels.data_label", LABELS)} as data_label,
+        {spoken("b.boundary", _texts(words.BOUNDARIES))} as boundary,
+        s.period,
+        round(s.value, coalesce(s.decimals, 2)) as value,
+        s.target_value,
+        coalesce(s.target_text_vi, '–') || coalesce(' (' || s.target_year || ')', '')
+            as target,
+        {spoken("coalesce(s.verdict, 'not_available')", _verdicts())} as verdict,
+        case o.outlook
+            {
+        " ".join(f"when {quoted(code)} then {quoted(text)}" for code, text in OUTLOOKS.items())
+    }
+        end as outlook,
+        o.outlook as outlook_code,
+        coalesce(s.caveat_vi, '') as caveat
+    from marts.dim_kpi as k
+    cross join labels
+    cross join (values ('qn_programme'), ('qn_current')) as b (boundary)
+    left join marts.scorecard as s
+        on k.kpi_id = s.kpi_id and s.data_label = labels.data_label and s.boundary = b.boundary
+    cross join lateral (
+        select
+            case
+                when s.value is null then 'no_figure'
+                when s.verdict = 'achieved' then 'achieved'
+                when s.verdict in ('substantial_progress', 'moderate_progress') then 'on_track'
+                when s.verdict in ('limited_progress', 'deterioration') then 'off_track'
+                when s.straight_line_verdict = 'achieved' then 'achieved'
+                when s.straight_line_verdict = 'on_track' then 'on_track'
+                when s.straight_line_verdict = 'behind' then 'off_track'
+                else 'not_assessed'
+            end as outlook
+    ) as o
+    """,
+    (
+        ("sort_order", "STT / No.", "NUMERIC"),
+        ("kpi_id", "Mã / Id"),
+        ("kpi", "Chỉ tiêu / KPI"),
+        ("kpi_group", "Nhóm / Group"),
+        ("kpi_state", "Nguồn hình thành / State"),
+        ("standing", "Định nghĩa / Standing"),
+        ("definition", "Định nghĩa / Definition"),
+        ("source", "Cơ quan nguồn / Source"),
+        ("unit_of_measure", "Đơn vị tính / Unit"),
+        ("data_label", "Nhãn dữ liệu / Data label"),
+        ("boundary", "Địa bàn / Boundary"),
+        ("period", "Kỳ / Period"),
+        ("value", "Giá trị / Value", "NUMERIC"),
+        ("target_value", "Mức chỉ tiêu / Target value", "NUMERIC"),
+        ("target", "Chỉ tiêu giao / Target"),
+        ("verdict", "Kết luận / Verdict"),
+        ("outlook", "Tình hình / Outlook"),
+        ("outlook_code", "Mã tình hình / Outlook code"),
+        ("caveat", "Lưu ý / Note"),
+    ),
+)
+
+#: A hexagon with the commune's area about its office: the marts hold no outlines.
+HEXAGON = """'[' || (
+            select string_agg(
+                '[' || round((u.longitude + h.metres * cosd(c * 60 + 30)
+                    / (111320 * cosd(u.latitude)))::numeric, 5) || ','
+                || round((u.latitude + h.metres * sind(c * 60 + 30) / 110574)::numeric, 5)
+                || ']', ',' order by c)
+            from generate_series(0, 6) as c,
+                (select 540 * sqrt(coalesce(u.area_km2, 60)) as metres) as h
+        ) || ']'"""
+
+VALUES = _dataset(
+    "kpi_values",
+    "Mọi giá trị đã công bố / Every published figure",
+    f"""
+    select
+        v.kpi_id,
+        {KPI} as kpi,
+        {spoken("v.data_label", LABELS)} as data_label,
+        {spoken("v.boundary", _texts(words.BOUNDARIES))} as boundary,
+        {spoken("v.series", _texts(words.SERIES))} as series,
+        v.period,
+        p.ends_on,
+        v.unit_level,
+        v.unit_code,
+        {UNIT} as unit,
+        v.breakdown,
+        {spoken("v.breakdown", {"total": "Chung / Total"} | _texts(words.BREAKDOWNS))}
+            as breakdown_name,
+        {_breakdown_value()} as breakdown_value,
+        v.numerator,
+        v.denominator,
+        round(v.value, coalesce(k.decimals, 2)) as value,
+        v.is_suppressed,
+        {spoken("v.maturity", _texts(words.MATURITIES))} as maturity,
+        (
+            select s.target_value from marts.scorecard as s
+            where s.kpi_id = v.kpi_id and s.data_label = v.data_label and s.boundary = v.boundary
+        ) as target_value,
+        {
+        spoken(
+            f'''(
+            select d.verdict from marts.fct_kpi_verdict as d
+            where d.kpi_id = v.kpi_id and d.data_label = v.data_label and d.series = v.series
+                and d.boundary = v.boundary and d.unit_id = v.unit_id and d.period = v.period
+        )''',
+            _verdicts(),
+            quoted("–"),
+        )
+    } as verdict,
+        case when u.latitude is not null then {HEXAGON} end as shape
+    from marts.fct_kpi_value as v
+    inner join marts.dim_kpi as k on v.kpi_id = k.kpi_id
+    inner join marts.dim_unit as u on v.unit_id = u.unit_id
+    inner join marts.dim_period as p on v.period = p.period
+    """,
+    (
+        ("kpi_id", "Mã / Id"),
+        ("kpi", "Chỉ tiêu / KPI"),
+        ("data_label", "Nhãn dữ liệu / Data label"),
+        ("boundary", "Địa bàn / Boundary"),
+        ("series", "Chuỗi số liệu / Series"),
+        ("period", "Kỳ / Period"),
+        ("ends_on", "Cuối kỳ / End of period", "DATE"),
+        ("unit_level", "Cấp / Level"),
+        ("unit_code", "Mã đơn vị / Unit code"),
+        ("unit", "Đơn vị / Unit"),
+        ("breakdown", "Mã phân tổ / Breakdown code"),
+        ("breakdown_name", "Phân tổ / Breakdown"),
+        ("breakdown_value", "Giá trị phân tổ / Breakdown value"),
+        ("numerator", "Tử số / Numerator", "NUMERIC"),
+        ("denominator", "Mẫu số / Denominator", "NUMERIC"),
+        ("value", "Giá trị / Value", "NUMERIC"),
+        ("is_suppressed", "Bảo mật / Suppressed", "BOOLEAN"),
+        ("maturity", "Mức hoàn thiện / Maturity"),
+        ("target_value", "Mức chỉ tiêu / Target", "NUMERIC"),
+        ("verdict", "Kết luận / Verdict"),
+        ("shape", "Hình / Shape"),
+    ),
+)
+
+UNITS = _dataset(
+    "units",
+    "Đơn vị có thể chọn / Units to choose from",
+    f"""
+    select
+        {UNIT} as unit,
+        case when u.unit_level = 'boundary' then '0' else u.sort_key end as sort_key
+    from marts.dim_unit as u
+    where u.unit_level in ('boundary', 'commune')
+    """,
+    (("unit", "Đơn vị / Unit"), ("sort_key", "Thứ tự / Order")),
+)
+
+TASKS = _dataset(
+    "tasks",
+    "Nhiệm vụ và cơ quan thực hiện / Tasks and the agencies that carry them out",
+    f"""
+    select
+        {spoken("f.data_label", LABELS)} as data_label,
+        f.task_id,
+        t.name_vi || ' / ' || t.name_en as task,
+        f.responsible_vi || coalesce(' / ' || f.responsible_en, '') as agency,
+        f.due_on,
+        f.report_period,
+        {spoken("f.task_status", TASK_STATUSES)} as task_status,
+        f.percent_done,
+        f.is_late,
+        f.kpis_behind
+    from marts.fct_task_progress as f
+    inner join marts.dim_task as t on f.task_id = t.task_id
+    """,
+    (
+        ("data_label", "Nhãn dữ liệu / Data label"),
+        ("task_id", "Mã / Id"),
+        ("task", "Nhiệm vụ / Task"),
+        ("agency", "Cơ quan / Agency"),
+        ("due_on", "Hạn / Due", "DATE"),
+        ("report_period", "Kỳ báo cáo / Reported for"),
+        ("task_status", "Tình trạng / Status"),
+        ("percent_done", "% hoàn thành / % done", "NUMERIC"),
+        ("is_late", "Trễ / Late", "BOOLEAN"),
+        ("kpis_behind", "Chỉ tiêu chậm / KPIs behind", "NUMERIC"),
+    ),
+)
+
+QUALITY = _dataset(
+    "data_quality",
+    "Mỗi bộ dữ liệu và kỳ một dòng / One row per dataset and period",
+    f"""
+    select
+        {spoken("q.data_label", LABELS)} as data_label,
+        {spoken("q.source", _sources())} as source,
+        {spoken("q.source || '.' || q.dataset", _datasets())} as dataset,
+        q.period,
+        q.batch_id,
+        q.file_name,
+        {spoken("q.status", _statuses())} as status,
+        q.status as status_code,
+        q.rows_read,
+        q.rows_loaded,
+        q.rows_quarantined,
+        q.expected_on,
+        (q.received_at at time zone 'Asia/Ho_Chi_Minh')::date as received_on,
+        q.days_late,
+        case
+            when q.received_at is null then '✕ Chưa nhận / Not received'
+            when coalesce(q.days_late, 0) > 0 then '! Trễ / Late'
+            else '✓ Đúng hạn / On time'
+        end as timeliness,
+        q.rules_run,
+        q.rules_failed,
+        q.serving_period,
+        q.serving_age_days
+    from marts.fct_data_quality as q
+    """,
+    (
+        ("data_label", "Nhãn dữ liệu / Data label"),
+        ("source", "Nguồn / Source"),
+        ("dataset", "Bộ dữ liệu / Dataset"),
+        ("period", "Kỳ / Period"),
+        ("batch_id", "Mã lô / Batch"),
+        ("file_name", "Tệp / File"),
+        ("status", "Trạng thái / Status"),
+        ("status_code", "Mã trạng thái / Status code"),
+        ("rows_read", "Dòng đọc / Rows read", "NUMERIC"),
+        ("rows_loaded", "Dòng nạp / Rows loaded", "NUMERIC"),
+        ("rows_quarantined", "Dòng cách ly / Rows quarantined", "NUMERIC"),
+        ("expected_on", "Hạn / Expected", "DATE"),
+        ("received_on", "Nhận / Received", "DATE"),
+        ("days_late", "Trễ (ngày) / Days late", "NUMERIC"),
+        ("timeliness", "Đúng hạn? / On time?"),
+        ("rules_run", "Quy tắc đã chạy / Rules run", "NUMERIC"),
+        ("rules_failed", "Quy tắc không đạt / Rules failed", "NUMERIC"),
+        ("serving_period", "Kỳ đang dùng / Period in use"),
+        ("serving_age_days", "Tuổi số liệu (ngày) / Age (days)", "NUMERIC"),
+    ),
+)
+
+DATASETS = (RELEASE, SCORECARD, VALUES, UNITS, TASKS, QUALITY)
