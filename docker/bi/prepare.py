@@ -25,14 +25,15 @@ def main(assets: Path) -> None:
     app = create_app()
     with app.app_context():
         upgrade()
-        _people(app)
+        _people()
         _import_bundle(assets)
 
 
-def _people(app: object) -> None:
+def _people() -> None:
     """Roles as this version has them, and the administrator with the password of this folder."""
-    from superset import security_manager
+    from superset import appbuilder, security_manager
 
+    appbuilder.add_permissions(update_perms=True)  # at its start there were no tables for them
     security_manager.sync_role_definitions()
     password = json.loads((FOLDER / "keys.json").read_text(encoding="utf-8"))["password"]
     found = security_manager.find_user(username=USER)

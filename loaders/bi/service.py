@@ -256,7 +256,7 @@ def _spawn(python: Path, port: int, variables: Mapping[str, str], log: Path) -> 
     arguments = [
         *(str(python), "-P", "-m", "gunicorn", "--bind", f"{HOST}:{port}"),
         *("--workers", "1", "--worker-class", "gthread", "--threads", str(THREADS)),
-        *("--timeout", "120", "--graceful-timeout", "5",),
+        *("--timeout", "120", "--graceful-timeout", "5", "--no-control-socket"),
         "superset.app:create_app()",
     ]
     return os.posix_spawn(
