@@ -53,9 +53,7 @@ class Page:
     def send(self, method: str, **parameters: Any) -> dict[str, Any]:
         """One command; its result."""
         self._number += 1
-        self._socket.send(
-            json.dumps({"id": self._number, "method": method, "params": parameters})
-        )
+        self._socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
         while True:
             message = json.loads(self._socket.recv(timeout=120))
             if message.get("id") == self._number:

@@ -1,6 +1,6 @@
 """The bundle of YAML files under docker/bi/assets: written from this package, imported as it is.
 
-`nq42 contracts derive` writes the files, `nq42 contracts check` finds those that are not up to date.
+`nq42 contracts derive` writes the files, `nq42 contracts check` finds those that are out of date.
 """
 
 from __future__ import annotations

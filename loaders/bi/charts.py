@@ -24,16 +24,22 @@ def _own_filters(where: str) -> list[dict[str, Any]]:
 
 
 def big_number(
-    name: str, title: str, dataset: Dataset, metric: Mapping[str, Any], **layout: Any
+    name: str,
+    title: str,
+    dataset: Dataset,
+    metric: Mapping[str, Any],
+    *,
+    below: str = "",
+    **layout: Any,
 ) -> Chart:
-    """One number, large."""
+    """One number, large, with a line of words below it."""
     params = {
         "metric": dict(metric),
         "adhoc_filters": [],
         "header_font_size": 0.4,
-        "subheader_font_size": 0.15,
+        "subtitle": below,
+        "subtitle_font_size": 0.15,
         "y_axis_format": WHOLE,
-        "subheader": "",
     }
     query = Query(metrics=(metric,))
     return Chart(name, title, "big_number_total", dataset, params, query, **layout)
@@ -169,6 +175,8 @@ def bars(
         "stack": "Stack" if stacked else None,
         "show_value": True,
         "only_total": False,
+        # No number where its bar is too short to hold it.
+        "percentage_threshold": 4 if stacked else 0,
         "show_legend": bool(by) or len(metrics) > 1,
         "legendType": "scroll",
         "legendOrientation": "top",
@@ -259,8 +267,8 @@ def heatmap(
         "normalized": False,
         "left_margin": "auto",
         "bottom_margin": "auto",
-        "xscale_interval": -1,
-        "yscale_interval": -1,
+        "xscale_interval": 1,
+        "yscale_interval": 1,
         "value_bounds": [None, None],
         "y_axis_format": number,
         "x_axis_time_format": DATE,
@@ -306,7 +314,7 @@ def polygons(
         "line_width_unit": "pixels",
         "opacity": 90,
         "num_buckets": "5",
-        "legend_position": "tr",
+        "legend_position": "bl",
         "legend_format": NUMBER,
         "js_columns": [],
         "tooltip_contents": [

@@ -19,7 +19,7 @@ from loaders.bi.datasets import (
     WHOLE,
     both,
 )
-from loaders.bi.model import Chart, Dashboard, Filter, count, metric
+from loaders.bi.model import Chart, Dashboard, Dataset, Filter, count, metric
 from loaders.report import words
 from loaders.settings import PROJECT_ROOT
 
@@ -73,6 +73,14 @@ def _release(name: str, **layout: Any) -> Chart:
     )
 
 
+def _number(name: str, title: str, dataset: Dataset, found: dict[str, Any], **layout: Any) -> Chart:
+    """A sixth of a row: Vietnamese above the number, English below."""
+    above, below = title.split(" / ")
+    return charts.big_number(
+        name, above, dataset, found, below=below, **({"width": 2, "height": 25} | layout)
+    )
+
+
 LABEL_FILTER = Filter("data_label", "Nhãn dữ liệu / Data label", SCORECARD, "data_label")
 BOUNDARY_FILTER = Filter("boundary", "Địa bàn / Boundary", SCORECARD, "boundary", default=PROGRAMME)
 KPI_FILTER = Filter("kpi", "Chỉ tiêu / KPI", SCORECARD, "kpi", default=first_kpi())
@@ -103,31 +111,27 @@ def _trend(name: str, title: str, where: str, **layout: Any) -> Chart:
 def _scorecard() -> Dashboard:
     only_kpis = frozenset({"kpi", "series"})
     numbers = [
-        charts.big_number(
+        _number(
             f"scorecard_{code}",
             text,
             SCORECARD,
             count(text, f"outlook_code = {code!r}"),
-            width=2,
-            height=20,
             ignores=only_kpis,
         )
         for code, text in OUTLOOKS.items()
     ]
-    late = charts.big_number(
+    late = _number(
         "scorecard_tasks_late",
         "! Nhiệm vụ trễ / Tasks late",
         TASKS,
         metric("Nhiệm vụ trễ / Tasks late", "count(distinct task_id) filter (where is_late)"),
-        width=2,
-        height=20,
         ignores=only_kpis | {"boundary"},
     )
     groups = charts.bars(
         "scorecard_groups",
         "Tình hình theo nhóm / Outlook by group",
         SCORECARD,
-        "kpi_group",
+        "kpi_group_lines",
         [count("Số chỉ tiêu / KPIs")],
         by=["outlook"],
         stacked=True,
@@ -162,7 +166,15 @@ def _scorecard() -> Dashboard:
         ],
         order=[("sort_order", True)],
         tones={"outlook": OUTLOOK_TONES, "verdict": VERDICT_TONES},
-        widths={"kpi": 360, "kpi_group": 150, "outlook": 150, "verdict": 150, "target": 150},
+        widths={
+            "kpi_group": 110,
+            "kpi": 240,
+            "period": 75,
+            "target": 120,
+            "outlook": 115,
+            "verdict": 125,
+            "caveat": 160,
+        },
         search=True,
         height=110,
         ignores=only_kpis,
@@ -212,8 +224,8 @@ def _explorer() -> Dashboard:
         "explorer_trend",
         "Diễn biến và chỉ tiêu / Time series with target",
         "breakdown = 'total'",
-        width=7,
-        height=58,
+        width=6,
+        height=84,
         ignores=frozenset({"period"}),
     )
     map_ = charts.polygons(
@@ -237,11 +249,11 @@ def _explorer() -> Dashboard:
         "explorer_ranking",
         "Xếp hạng xã, phường / Ranking of communes",
         VALUES,
-        ["unit", "value", "numerator", "denominator", "verdict", "maturity"],
+        ["unit", "value", "numerator", "denominator", "verdict"],
         order=[("value", False), ("unit", True)],
         where=COMMUNES,
         tones={"verdict": VERDICT_TONES},
-        widths={"unit": 220},
+        widths={"unit": 170, "value": 100, "verdict": 130},
         bars=["value"],
         search=True,
         width=7,
@@ -256,8 +268,10 @@ def _explorer() -> Dashboard:
         [VALUE],
         by=["breakdown_name"],
         where="breakdown <> 'total' and value is not null",
-        width=5,
-        height=58,
+        stacked=True,
+        horizontal=True,
+        width=6,
+        height=84,
     )
     figures = charts.table(
         "explorer_figures",
@@ -314,27 +328,26 @@ def _explorer() -> Dashboard:
 
 
 def _quality() -> Dashboard:
+    on_time = "received_on is not null and coalesce(days_late, 0) <= 0"
     numbers = [
-        charts.big_number(f"quality_{name}", title, QUALITY, found, width=width, height=20)
-        for name, title, found, width in (
-            ("expected", "Lô phải có / Batches expected", count("n"), 2),
-            ("received", "✓ Đã nhận / Received", count("n", "received_on is not null"), 2),
-            (
-                "on_time",
-                "✓ Đúng hạn / On time",
-                count("n", "received_on is not null and coalesce(days_late, 0) <= 0"),
-                2,
-            ),
-            ("late", "! Nhận trễ / Received late", count("n", "days_late > 0"), 2),
-            ("held", "✕ Chưa dùng được / Not usable", count("n", "status_code <> 'accepted'"), 2),
-            (
-                "rows_quarantined",
-                "Dòng cách ly / Rows quarantined",
-                metric("n", "coalesce(sum(rows_quarantined), 0)"),
-                2,
-            ),
+        _number(f"quality_{name}", title, QUALITY, count(title, where))
+        for name, title, where in (
+            ("expected", "Lô phải có / Batches expected", "true"),
+            ("received", "✓ Đã nhận / Received", "received_on is not null"),
+            ("on_time", "✓ Đúng hạn / On time", on_time),
+            ("late", "! Nhận trễ / Received late", "days_late > 0"),
+            ("held", "✕ Không dùng / Not usable", "status_code <> 'accepted'"),
         )
     ]
+    quarantined = "Dòng cách ly / Rows quarantined"
+    numbers.append(
+        _number(
+            "quality_rows_quarantined",
+            quarantined,
+            QUALITY,
+            metric(quarantined, "coalesce(sum(rows_quarantined), 0)"),
+        )
+    )
     shares = "Đúng hạn / On time", "Tỷ lệ cách ly / Share quarantined"
     timeliness = charts.totals(
         "quality_timeliness",
@@ -346,8 +359,7 @@ def _quality() -> Dashboard:
             count("Đã nhận / Received", "received_on is not null"),
             metric(
                 shares[0],
-                "count(*) filter (where received_on is not null and coalesce(days_late, 0) <= 0)"
-                " / nullif(count(*), 0)::numeric",
+                f"count(*) filter (where {on_time}) / nullif(count(*), 0)::numeric",
             ),
             metric("Trễ TB (ngày) / Mean days late", "round(avg(greatest(days_late, 0)), 1)"),
             metric("Trễ nhất / Latest (days)", "max(days_late)"),
@@ -370,30 +382,30 @@ def _quality() -> Dashboard:
         where="period ~ '^[0-9]{4}-[0-9]{2}$'",
         stacked=True,
         number=charts.WHOLE,
-        width=5,
-        height=76,
+        width=12,
+        height=52,
     )
     quarantine = charts.heatmap(
         "quality_quarantine",
         "Dòng cách ly theo nguồn và kỳ / Rows quarantined by source and period",
         QUALITY,
         "period",
-        "source",
+        "source_lines",
         metric("Dòng cách ly / Rows quarantined", "sum(rows_quarantined)"),
         number=charts.WHOLE,
-        width=7,
+        width=12,
         height=76,
     )
     rules = charts.bars(
         "quality_rules",
         "Quy tắc không đạt theo nguồn / Rules failed by source",
         QUALITY,
-        "source",
+        "source_lines",
         [metric("Quy tắc không đạt / Rules failed", "sum(rules_failed)")],
         horizontal=True,
         number=charts.WHOLE,
-        width=6,
-        height=76,
+        width=12,
+        height=64,
     )
     datasets = charts.totals(
         "quality_rules_datasets",
@@ -405,8 +417,8 @@ def _quality() -> Dashboard:
             metric("Không đạt / Failed", "sum(rules_failed)"),
             metric("Cách ly / Quarantined", "sum(rows_quarantined)"),
         ],
-        width=6,
-        height=76,
+        width=12,
+        height=60,
     )
     attention = charts.table(
         "quality_attention",
@@ -430,7 +442,7 @@ def _quality() -> Dashboard:
         order=[("status_code", False), ("rows_quarantined", False), ("dataset", True)],
         where="status_code <> 'accepted' or days_late > 0 or rows_quarantined > 0",
         tones={"status": STATUS_TONES, "timeliness": STATUS_TONES},
-        widths={"source": 200, "dataset": 240, "status": 130, "timeliness": 110},
+        widths={"source": 150, "dataset": 170, "status": 90, "timeliness": 80, "period": 75},
         page=20,
         search=True,
         height=100,
@@ -444,8 +456,10 @@ def _quality() -> Dashboard:
             [_release("quality")],
             numbers,
             [timeliness],
-            [rows, quarantine],
-            [rules, datasets],
+            [rows],
+            [quarantine],
+            [rules],
+            [datasets],
             [attention],
         ],
         (Filter("data_label", "Nhãn dữ liệu / Data label", QUALITY, "data_label"),),

@@ -27,9 +27,7 @@ def document(dashboard: Dashboard) -> dict[str, Any]:
         "uuid": identity("dashboard", dashboard.name),
         "position": _position(dashboard),
         "metadata": {
-            "native_filter_configuration": [
-                _filter(dashboard, each) for each in dashboard.filters
-            ],
+            "native_filter_configuration": [_filter(dashboard, each) for each in dashboard.filters],
             "chart_configuration": {},
             "global_chart_configuration": {
                 "scope": {"rootPath": ["ROOT_ID"], "excluded": []},
@@ -124,6 +122,8 @@ def _filter(dashboard: Dashboard, each: Filter) -> dict[str, Any]:
             "inverseSelection": False,
             "sortAscending": not each.newest,
         },
+        # Without it the first value would be shown, and not applied.
+        "requiredFirst": each.default is None,
         "cascadeParentIds": [_filter_id(dashboard, name) for name in each.depends_on],
         "scope": {
             "rootPath": ["ROOT_ID"],

@@ -23,9 +23,9 @@ LABELS = {
 OUTLOOKS = {
     "achieved": "✓ Đạt / Achieved",
     "on_track": "→ Đúng hướng / On track",
-    "off_track": "↓ Chậm hoặc xấu đi / Off track",
+    "off_track": "↓ Chậm / Off track",
     "not_assessed": "? Chưa đánh giá / Not assessed",
-    "no_figure": "– Chưa có số liệu / No figure",
+    "no_figure": "– Chưa có số / No figure",
 }
 TASK_STATUSES = {
     "not_started": "Chưa thực hiện / Not started",
@@ -70,7 +70,7 @@ def _breakdown_value() -> str:
         " || ' or older' else replace({v}, '-', '–') || ' tuổi / years' end"
     ).format(v="v.breakdown_value")
     ethnic = spoken("v.breakdown_value", _texts(words.ETHNIC_GROUPS))
-    other = spoken("v.breakdown_value", _texts(words.BREAKDOWN_VALUES))
+    other = spoken("v.breakdown_value", {"total": "Chung / Total"} | _texts(words.BREAKDOWN_VALUES))
     return (
         f"case v.breakdown when 'age_group' then {ages}"
         f" when 'ethnic_group' then {ethnic} else {other} end"
@@ -138,6 +138,7 @@ SCORECARD = _dataset(
         k.kpi_id,
         {KPI} as kpi,
         {spoken("k.kpi_group", _texts(words.GROUPS))} as kpi_group,
+        replace({spoken("k.kpi_group", _texts(words.GROUPS))}, ' / ', chr(10)) as kpi_group_lines,
         {spoken("k.state", _texts(words.STATES))} as kpi_state,
         {spoken("k.definition_standing", _texts(words.STANDINGS))} as standing,
         k.definition_vi || ' / ' || k.definition_en as definition,
@@ -183,6 +184,7 @@ SCORECARD = _dataset(
         ("kpi_id", "Mã / Id"),
         ("kpi", "Chỉ tiêu / KPI"),
         ("kpi_group", "Nhóm / Group"),
+        ("kpi_group_lines", "Nhóm, hai dòng / Group, two lines"),
         ("kpi_state", "Nguồn hình thành / State"),
         ("standing", "Định nghĩa / Standing"),
         ("definition", "Định nghĩa / Definition"),
@@ -242,7 +244,7 @@ VALUES = _dataset(
         ) as target_value,
         {
         spoken(
-            f'''(
+            '''(
             select d.verdict from marts.fct_kpi_verdict as d
             where d.kpi_id = v.kpi_id and d.data_label = v.data_label and d.series = v.series
                 and d.boundary = v.boundary and d.unit_id = v.unit_id and d.period = v.period
@@ -334,6 +336,7 @@ QUALITY = _dataset(
     select
         {spoken("q.data_label", LABELS)} as data_label,
         {spoken("q.source", _sources())} as source,
+        replace({spoken("q.source", _sources())}, ' / ', chr(10)) as source_lines,
         {spoken("q.source || '.' || q.dataset", _datasets())} as dataset,
         q.period,
         q.batch_id,
@@ -360,6 +363,7 @@ QUALITY = _dataset(
     (
         ("data_label", "Nhãn dữ liệu / Data label"),
         ("source", "Nguồn / Source"),
+        ("source_lines", "Nguồn, hai dòng / Source, two lines"),
         ("dataset", "Bộ dữ liệu / Dataset"),
         ("period", "Kỳ / Period"),
         ("batch_id", "Mã lô / Batch"),
