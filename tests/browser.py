@@ -77,6 +77,11 @@ class Page:
     def open(self, url: str) -> None:
         self.send("Page.navigate", url=url)
 
+    def forget(self) -> None:
+        """What happened so far."""
+        self.requests.clear()
+        self.errors.clear()
+
     def size(self, width: int, height: int) -> None:
         self.send(
             "Emulation.setDeviceMetricsOverride",
@@ -96,8 +101,15 @@ class Page:
         return str(found["body"])
 
     def foreign(self, host: str) -> list[str]:
-        """Addresses of other hosts that the page asked for, answered or not."""
-        asked = [urlsplit(request["url"]) for request in self.requests.values()]
+        """Addresses of other hosts that the page asked for, answered or not.
+
+        What the page's own Content-Security-Policy stopped has not left the browser.
+        """
+        asked = [
+            urlsplit(request["url"])
+            for request in self.requests.values()
+            if request["stopped_by"] != "csp"
+        ]
         return sorted(
             {url.geturl() for url in asked if url.scheme.startswith("http") and url.netloc != host}
         )
@@ -105,9 +117,14 @@ class Page:
     def _note(self, message: dict[str, Any]) -> None:
         what, told = message.get("method"), message.get("params", {})
         if what == "Network.requestWillBeSent":
-            self.requests[told["requestId"]] = told["request"] | {"status": None}
+            self.requests[told["requestId"]] = told["request"] | {
+                "status": None,
+                "stopped_by": None,
+            }
         elif what == "Network.responseReceived" and told["requestId"] in self.requests:
             self.requests[told["requestId"]]["status"] = told["response"]["status"]
+        elif what == "Network.loadingFailed" and told["requestId"] in self.requests:
+            self.requests[told["requestId"]]["stopped_by"] = told.get("blockedReason")
         elif what == "Runtime.exceptionThrown":
             details = told["exceptionDetails"]
             self.errors.append(details.get("exception", {}).get("description", details["text"]))

@@ -29,7 +29,7 @@ SUPERSET_WEBSERVER_ADDRESS = "127.0.0.1"
 APP_NAME = "nq42"
 
 
-def DB_CONNECTION_MUTATOR(  # noqa: N802 (Superset's name)
+def DB_CONNECTION_MUTATOR(
     uri: URL, params: dict[str, Any], username: str, security_manager: Any, source: Any
 ) -> tuple[URL, dict[str, Any]]:
     """The warehouse's address of this moment: no password is kept in Superset's metadata.
