@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from loaders.bi.content import DASHBOARDS
+from loaders.bi.bundle import DASHBOARDS
 from loaders.bi.model import Chart, Dashboard
 from loaders.bi.service import BiService
 from tests.browser import Page, browser_page

@@ -10,13 +10,16 @@ from typing import Any
 
 import yaml
 
-from loaders.bi.content import DASHBOARDS
 from loaders.bi.dashboards import document
 from loaders.bi.datasets import DATASETS
+from loaders.bi.explorer import explorer
 from loaders.bi.model import DATABASE, VERSION, identity
+from loaders.bi.quality import quality
+from loaders.bi.scorecard import scorecard
 from loaders.postgres.database import Role
 from loaders.settings import PROJECT_ROOT
 
+DASHBOARDS = (scorecard(), explorer(), quality())
 FOLDER = Path("docker") / "bi" / "assets"
 #: Superset wants a time of the bundle; a fixed one keeps the files as they are.
 TIMESTAMP = "2026-01-01T00:00:00+00:00"

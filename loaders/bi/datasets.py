@@ -6,88 +6,25 @@ computed, and filters on keys and periods reach the marts' own indexes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from textwrap import dedent
 
 from loaders.bi.model import Column, Dataset
-from loaders.contracts.model import load_contracts
+from loaders.bi.texts import (
+    LABELS,
+    OUTLOOKS,
+    TASK_STATUSES,
+    WHOLE,
+    breakdown_value_case,
+    dataset_titles,
+    in_both,
+    quoted,
+    source_titles,
+    spoken,
+    status_texts,
+    verdict_texts,
+)
 from loaders.report import words
-
-#: The boundary as a whole, in the list of its units: of each boundary the same words.
-WHOLE = "Toàn địa bàn / Whole boundary"
-LABELS = {
-    "real": "Số liệu thực tế / Real data",
-    "sample": "DỮ LIỆU MẪU / SAMPLE DATA",
-}
-#: What became of a KPI, in five words; the sign in front keeps them apart without colour.
-OUTLOOKS = {
-    "achieved": "✓ Đạt / Achieved",
-    "on_track": "→ Đúng hướng / On track",
-    "off_track": "↓ Chậm / Off track",
-    "not_assessed": "? Chưa đánh giá / Not assessed",
-    "no_figure": "– Chưa có số / No figure",
-}
-TASK_STATUSES = {
-    "not_started": "Chưa thực hiện / Not started",
-    "in_progress": "Đang thực hiện / In progress",
-    "done": "✓ Hoàn thành / Done",
-    "late": "↓ Chậm / Late",
-    "not_reported": "? Chưa báo cáo / Not reported",
-}
-
-
-def quoted(text: str) -> str:
-    """A text constant of SQL."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def both(text: words.Text) -> str:
-    """Vietnamese first, English second; once where both are the same."""
-    return text.vi if text.vi == text.en else f"{text.vi} / {text.en}"
-
-
-def spoken(code: str, texts: Mapping[str, str], otherwise: str | None = None) -> str:
-    """A CASE from codes to words; a code without words speaks for itself."""
-    cases = " ".join(f"when {quoted(key)} then {quoted(text)}" for key, text in texts.items())
-    return f"case {code} {cases} else {otherwise or code} end"
-
-
-def _texts(table: Mapping[str, words.Text]) -> dict[str, str]:
-    return {code: both(text) for code, text in table.items()}
-
-
-def _verdicts() -> dict[str, str]:
-    return {code: f"{v.sign} {v.vi} / {v.en}" for code, v in words.VERDICTS.items()}
-
-
-def _statuses() -> dict[str, str]:
-    return {code: f"{v.sign} {v.vi} / {v.en}" for code, v in words.STATUSES.items()}
-
-
-def _breakdown_value() -> str:
-    ages = (
-        "case when {v} like '%+' then 'Từ ' || rtrim({v}, '+') || ' tuổi / ' || rtrim({v}, '+')"
-        " || ' or older' else replace({v}, '-', '–') || ' tuổi / years' end"
-    ).format(v="v.breakdown_value")
-    ethnic = spoken("v.breakdown_value", _texts(words.ETHNIC_GROUPS))
-    other = spoken("v.breakdown_value", {"total": "Chung / Total"} | _texts(words.BREAKDOWN_VALUES))
-    return (
-        f"case v.breakdown when 'age_group' then {ages}"
-        f" when 'ethnic_group' then {ethnic} else {other} end"
-    )
-
-
-def _sources() -> dict[str, str]:
-    return {c.source: both(words.Text(c.title_vi, c.title_en)) for c in load_contracts()}
-
-
-def _datasets() -> dict[str, str]:
-    return {
-        f"{contract.source}.{dataset.name}": both(words.Text(dataset.title_vi, dataset.title_en))
-        for contract in load_contracts()
-        for dataset in contract.datasets
-    }
-
 
 KPI = "k.name_vi || ' / ' || k.name_en"
 UNIT = (
@@ -137,22 +74,21 @@ SCORECARD = _dataset(
         k.sort_order,
         k.kpi_id,
         {KPI} as kpi,
-        {spoken("k.kpi_group", _texts(words.GROUPS))} as kpi_group,
-        replace({spoken("k.kpi_group", _texts(words.GROUPS))}, ' / ', chr(10)) as kpi_group_lines,
-        {spoken("k.state", _texts(words.STATES))} as kpi_state,
-        {spoken("k.definition_standing", _texts(words.STANDINGS))} as standing,
+        {spoken("k.kpi_group", in_both(words.GROUPS))} as kpi_group,
+        {spoken("k.state", in_both(words.STATES))} as kpi_state,
+        {spoken("k.definition_standing", in_both(words.STANDINGS))} as standing,
         k.definition_vi || ' / ' || k.definition_en as definition,
         k.source_owner_vi as source,
         case when k.unit_vi = k.unit_en then k.unit_vi
             else k.unit_vi || ' / ' || k.unit_en end as unit_of_measure,
         {spoken("labels.data_label", LABELS)} as data_label,
-        {spoken("b.boundary", _texts(words.BOUNDARIES))} as boundary,
+        {spoken("b.boundary", in_both(words.BOUNDARIES))} as boundary,
         s.period,
         round(s.value, coalesce(s.decimals, 2)) as value,
         s.target_value,
         coalesce(s.target_text_vi, '–') || coalesce(' (' || s.target_year || ')', '')
             as target,
-        {spoken("coalesce(s.verdict, 'not_available')", _verdicts())} as verdict,
+        {spoken("coalesce(s.verdict, 'not_available')", verdict_texts())} as verdict,
         case o.outlook
             {
         " ".join(f"when {quoted(code)} then {quoted(text)}" for code, text in OUTLOOKS.items())
@@ -184,7 +120,6 @@ SCORECARD = _dataset(
         ("kpi_id", "Mã / Id"),
         ("kpi", "Chỉ tiêu / KPI"),
         ("kpi_group", "Nhóm / Group"),
-        ("kpi_group_lines", "Nhóm, hai dòng / Group, two lines"),
         ("kpi_state", "Nguồn hình thành / State"),
         ("standing", "Định nghĩa / Standing"),
         ("definition", "Định nghĩa / Definition"),
@@ -222,22 +157,22 @@ VALUES = _dataset(
         v.kpi_id,
         {KPI} as kpi,
         {spoken("v.data_label", LABELS)} as data_label,
-        {spoken("v.boundary", _texts(words.BOUNDARIES))} as boundary,
-        {spoken("v.series", _texts(words.SERIES))} as series,
+        {spoken("v.boundary", in_both(words.BOUNDARIES))} as boundary,
+        {spoken("v.series", in_both(words.SERIES))} as series,
         v.period,
         p.ends_on,
         v.unit_level,
         v.unit_code,
         {UNIT} as unit,
         v.breakdown,
-        {spoken("v.breakdown", {"total": "Chung / Total"} | _texts(words.BREAKDOWNS))}
+        {spoken("v.breakdown", {"total": "Chung / Total"} | in_both(words.BREAKDOWNS))}
             as breakdown_name,
-        {_breakdown_value()} as breakdown_value,
+        {breakdown_value_case()} as breakdown_value,
         v.numerator,
         v.denominator,
         round(v.value, coalesce(k.decimals, 2)) as value,
         v.is_suppressed,
-        {spoken("v.maturity", _texts(words.MATURITIES))} as maturity,
+        {spoken("v.maturity", in_both(words.MATURITIES))} as maturity,
         (
             select s.target_value from marts.scorecard as s
             where s.kpi_id = v.kpi_id and s.data_label = v.data_label and s.boundary = v.boundary
@@ -249,7 +184,7 @@ VALUES = _dataset(
             where d.kpi_id = v.kpi_id and d.data_label = v.data_label and d.series = v.series
                 and d.boundary = v.boundary and d.unit_id = v.unit_id and d.period = v.period
         )''',
-            _verdicts(),
+            verdict_texts(),
             quoted("–"),
         )
     } as verdict,
@@ -335,13 +270,13 @@ QUALITY = _dataset(
     f"""
     select
         {spoken("q.data_label", LABELS)} as data_label,
-        {spoken("q.source", _sources())} as source,
-        replace({spoken("q.source", _sources())}, ' / ', chr(10)) as source_lines,
-        {spoken("q.source || '.' || q.dataset", _datasets())} as dataset,
+        {spoken("q.source", source_titles())} as source,
+        replace({spoken("q.source", source_titles())}, 'Department of', 'Dept.') as source_short,
+        {spoken("q.source || '.' || q.dataset", dataset_titles())} as dataset,
         q.period,
         q.batch_id,
         q.file_name,
-        {spoken("q.status", _statuses())} as status,
+        {spoken("q.status", status_texts())} as status,
         q.status as status_code,
         q.rows_read,
         q.rows_loaded,
@@ -363,7 +298,7 @@ QUALITY = _dataset(
     (
         ("data_label", "Nhãn dữ liệu / Data label"),
         ("source", "Nguồn / Source"),
-        ("source_lines", "Nguồn, hai dòng / Source, two lines"),
+        ("source_short", "Nguồn, viết gọn / Source, short"),
         ("dataset", "Bộ dữ liệu / Dataset"),
         ("period", "Kỳ / Period"),
         ("batch_id", "Mã lô / Batch"),
