@@ -19,6 +19,7 @@ from loaders.bi.texts import (
     dataset_titles,
     in_both,
     quoted,
+    short_source_titles,
     source_titles,
     spoken,
     status_texts,
@@ -271,7 +272,7 @@ QUALITY = _dataset(
     select
         {spoken("q.data_label", LABELS)} as data_label,
         {spoken("q.source", source_titles())} as source,
-        replace({spoken("q.source", source_titles())}, 'Department of', 'Dept.') as source_short,
+        {spoken("q.source", short_source_titles())} as source_short,
         {spoken("q.source || '.' || q.dataset", dataset_titles())} as dataset,
         q.period,
         q.batch_id,

@@ -82,6 +82,14 @@ def source_titles() -> dict[str, str]:
     return {c.source: both(words.Text(c.title_vi, c.title_en)) for c in load_contracts()}
 
 
+def short_source_titles() -> dict[str, str]:
+    """Source → its title, short enough for the axis of a chart."""
+    return {
+        source: title.replace("Department of ", "").replace(" and ", " & ")
+        for source, title in source_titles().items()
+    }
+
+
 def dataset_titles() -> dict[str, str]:
     """source.dataset → its title in its contract."""
     return {
