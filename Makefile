@@ -29,8 +29,11 @@ demo: $(VENV)/.run .env ## Three sample months from files to published releases
 test: $(VENV)/.dev ## All tests, on a PostgreSQL of their own
 	$(BIN)/pytest --ignore=tests/bench --ignore=tests/browser --ignore=tests/fuzz --ignore=tests/long -n 2 --dist loadfile
 
-test-long: $(VENV)/.dev ## Long proofs: fourteen months, other populations, a new source and KPI
+test-long: $(VENV)/.dev $(VENV_BI)/.run ## Long proofs: fourteen months, other populations, a new source and KPI
 	$(BIN)/pytest tests/long --ignore=tests/long/chaos
+
+test-bi: $(VENV)/.dev $(VENV_BI)/.run ## Of the long proofs that of Superset: every chart, every dashboard in Chromium (PICTURES: a folder)
+	BI_PICTURES=$(PICTURES) $(BIN)/pytest tests/long/test_superset.py
 
 chaos: $(VENV)/.dev ## Kill random processes at random moments in a hundred runs (CHAOS_RUNS, CHAOS_SEED, CHAOS_EXECUTOR)
 	CHAOS_RUNS=$${CHAOS_RUNS:-100} $(BIN)/pytest -s tests/long/chaos

@@ -43,7 +43,12 @@ def bundle_files(root: Path = PROJECT_ROOT) -> dict[Path, str]:
 
 
 def stale_files(root: Path = PROJECT_ROOT) -> list[str]:
-    """Findings about files that do not follow from this package, and files of nothing in it."""
+    """Findings about files that do not follow from this package, and files of nothing in it.
+
+    An installation without `docker/` has no bundle to check.
+    """
+    if not (root / FOLDER.parts[0]).exists():
+        return []
     wanted = bundle_files(root)
     findings = [
         f"{path.relative_to(root)}: (file): not up to date; run `nq42 contracts derive`"

@@ -48,6 +48,12 @@ def test_files_that_are_not_are_named(tmp_path: Path, damage: str) -> None:
     assert finding.startswith(f"{file.relative_to(tmp_path)}: (file): ")
 
 
+def test_an_installation_without_the_folder_has_nothing_to_check(tmp_path: Path) -> None:
+    assert bundle.stale_files(tmp_path) == []
+    (tmp_path / "docker").mkdir()
+    assert len(bundle.stale_files(tmp_path)) == len(bundle.bundle_files(tmp_path))
+
+
 def test_every_id_is_of_one_thing_and_stays() -> None:
     found = Counter(read(path).get("uuid") for path in ASSETS.rglob("*.yaml"))
     del found[None]  # the file about the bundle
