@@ -58,6 +58,7 @@ def table(
     bars: Sequence[str] = (),
     page: int = 0,
     search: bool = False,
+    limit: int = MAX_ROWS,
     **layout: Any,
 ) -> Chart:
     """Rows as they are.
@@ -84,7 +85,7 @@ def table(
         "all_columns": list(columns),
         "order_by_cols": [json.dumps([column, up]) for column, up in order],
         "adhoc_filters": _own_filters(where),
-        "row_limit": MAX_ROWS,
+        "row_limit": limit,
         "server_page_length": page or 10,
         "page_length": page,
         "include_search": search,
@@ -106,7 +107,7 @@ def table(
             for start, colour in starts.items()
         ],
     }
-    query = Query(columns=tuple(columns), order=tuple(order), where=where)
+    query = Query(columns=tuple(columns), order=tuple(order), where=where, limit=limit)
     return Chart(name, title, "table", dataset, params, query, **layout)
 
 

@@ -220,6 +220,34 @@ VALUES = _dataset(
     ),
 )
 
+CHOICES = _dataset(
+    "choices",
+    "Chuỗi và kỳ có thể chọn của mỗi chỉ tiêu / Series and periods to choose from",
+    f"""
+    select
+        {KPI} as kpi,
+        {spoken("c.data_label", LABELS)} as data_label,
+        {spoken("c.boundary", in_both(words.BOUNDARIES))} as boundary,
+        {spoken("c.series", in_both(words.SERIES))} as series,
+        c.period
+    from (
+        -- Where communes have figures; and of every series at least its latest period.
+        select kpi_id, data_label, boundary, series, period from marts.fct_kpi_gap
+        union
+        select kpi_id, data_label, boundary, series, period from marts.fct_kpi_verdict
+        where unit_level = 'boundary'
+    ) as c
+    inner join marts.dim_kpi as k on c.kpi_id = k.kpi_id
+    """,
+    (
+        ("kpi", "Chỉ tiêu / KPI"),
+        ("data_label", "Nhãn dữ liệu / Data label"),
+        ("boundary", "Địa bàn / Boundary"),
+        ("series", "Chuỗi số liệu / Series"),
+        ("period", "Kỳ / Period"),
+    ),
+)
+
 UNITS = _dataset(
     "units",
     "Đơn vị có thể chọn / Units to choose from",
@@ -320,4 +348,4 @@ QUALITY = _dataset(
     ),
 )
 
-DATASETS = (RELEASE, SCORECARD, VALUES, UNITS, TASKS, QUALITY)
+DATASETS = (RELEASE, SCORECARD, VALUES, CHOICES, UNITS, TASKS, QUALITY)

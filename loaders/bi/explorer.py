@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loaders.bi import charts
-from loaders.bi.datasets import SCORECARD, UNITS, VALUES
+from loaders.bi.datasets import CHOICES, SCORECARD, UNITS, VALUES
 from loaders.bi.model import Dashboard, Filter
 from loaders.bi.parts import (
     BOUNDARY_FILTER,
@@ -87,7 +87,7 @@ def explorer() -> Dashboard:
     )
     figures = charts.table(
         "explorer_figures",
-        "Số liệu của đơn vị theo kỳ / The unit's figures by period",
+        "Số liệu của đơn vị trong kỳ / The unit's figures of the period",
         VALUES,
         [
             "period",
@@ -101,7 +101,6 @@ def explorer() -> Dashboard:
         order=[("period", False), ("breakdown_name", True), ("breakdown_value", True)],
         page=20,
         height=60,
-        ignores=frozenset({"period"}),
     )
     return Dashboard(
         "kham-pha-chi-tieu",
@@ -122,7 +121,7 @@ def explorer() -> Dashboard:
             Filter(
                 "period",
                 "Kỳ (bản đồ, xếp hạng, phân tổ) / Period (map, ranking, breakdowns)",
-                VALUES,
+                CHOICES,
                 "period",
                 newest=True,
                 depends_on=("data_label", "boundary", "kpi", "series"),

@@ -120,12 +120,13 @@ def quality() -> Dashboard:
             "serving_period",
             "batch_id",
         ],
-        order=[("status_code", False), ("rows_quarantined", False), ("dataset", True)],
+        order=[("status_code", False), ("expected_on", False), ("dataset", True)],
         where="status_code <> 'accepted' or days_late > 0 or rows_quarantined > 0",
         tones={"status": STATUS_TONES, "timeliness": STATUS_TONES},
         widths={"source": 150, "dataset": 170, "status": 90, "timeliness": 80, "period": 75},
         page=20,
         search=True,
+        limit=300,
         height=100,
     )
     return Dashboard(

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from loaders.postgres.database import Role, connect, conninfo
+from loaders.postgres.database import Role, admin_url, connect, conninfo
 from loaders.sample import generate
 from loaders.stages.setup import prepare_warehouse
 from tests.bench.bare import run_bare
@@ -31,7 +31,7 @@ QUERIES: dict[str, list[str]] = json.loads(
     Path(__file__).with_name("dashboard_queries.json").read_text(encoding="utf-8")
 )
 #: Mart → the column that holds its period, of those that grow with time.
-GROWING = {"fct_kpi_value": "period", "fct_data_quality": "period"}
+GROWING = {"fct_kpi_value": "period", "fct_kpi_gap": "period", "fct_data_quality": "period"}
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +63,9 @@ def months_before(connection: psycopg.Connection, mart: str, first: int, last: i
     ]
     connection.execute(
         sql.SQL(
-            "insert into {} ({}) select {} from {} cross join generate_series(%s, %s) as n"
-            " where {} = %s"
+            "insert into {} ({}) select {} from {}"
+            " cross join generate_series(%s::integer, %s::integer) as n"
+            " where {} = %s on conflict do nothing"
         ).format(
             sql.Identifier("marts", mart),
             sql.SQL(", ").join(map(sql.Identifier, columns)),
@@ -84,7 +85,7 @@ def grow(first: int, last: int) -> int:
             " label_vi, label_en)"
             " select to_char(m, 'YYYY-MM'), 'month', m, m + interval '1 month' - interval '1 day',"
             " extract(year from m) + extract(month from m) / 12.0, to_char(m, 'MM/YYYY'),"
-            " to_char(m, 'MM/YYYY') from generate_series(%s, %s) as n,"
+            " to_char(m, 'MM/YYYY') from generate_series(%s::integer, %s::integer) as n,"
             " lateral (select (to_date(%s, 'YYYY-MM') - make_interval(months => n))::date as m)"
             " as months on conflict do nothing",
             (first, last, MONTH),
@@ -103,8 +104,6 @@ def grow(first: int, last: int) -> int:
 
 def bi_login() -> str:
     """As Superset logs in: with the settings of the role."""
-    from loaders.postgres.database import admin_url
-
     return conninfo(admin_url().set(username=str(Role.BI), password=TEST_BI_PASSWORD))
 
 
@@ -132,9 +131,9 @@ def test_dashboard_queries(published: Warehouse, capsys: pytest.CaptureFixture[s
     three, rows = timed()
     size_6 = grow(YEARS_3, YEARS_6 - 1)
     six, rows = timed()
-    every_3 = [value for values in three.values() for value in values]
     every_6 = [value for values in six.values() for value in values]
-    ratio = statistics.median(every_6) / statistics.median(every_3)
+    whole_3, whole_6 = (sum(map(statistics.median, taken.values())) for taken in (three, six))
+    ratio = whole_6 / whole_3
     with capsys.disabled():
         print(f"\nfct_kpi_value: {size_3:,} rows in {YEARS_3} months, {size_6:,} in {YEARS_6}")
         print(f"{'query':<52}{'rows':>6}{'p50 36':>9}{'p50 72':>9}{'p95 72':>9}{'72/36':>7}")
@@ -147,7 +146,7 @@ def test_dashboard_queries(published: Warehouse, capsys: pytest.CaptureFixture[s
             )
         print(
             f"all: p50 {statistics.median(every_6):.1f} ms, p95 {p95(every_6):.1f} ms"
-            f" (wanted < {WANTED_P95_MS}), 72/36 {ratio:.2f} (wanted <= {WANTED_RATIO})"
+            f" (wanted < {WANTED_P95_MS}),  sum of p50 {whole_3:.0f} and {whole_6:.0f} ms, 72/36 {ratio:.2f} (wanted <= {WANTED_RATIO})"
         )
     assert all(rows.values()), "a query without rows measures nothing"
     assert p95(every_6) < WANTED_P95_MS
