@@ -98,7 +98,8 @@ class Query:
     def to_dict(self) -> dict[str, Any]:
         return {
             "columns": list(self.columns),
-            "metrics": [dict(metric) for metric in self.metrics],
+            # An empty list would group the rows by all their columns.
+            "metrics": [dict(metric) for metric in self.metrics] or None,
             "orderby": [list(pair) for pair in self.order],
             "filters": [],
             "extras": {"having": "", "where": self.where},
