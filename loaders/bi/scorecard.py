@@ -51,7 +51,7 @@ def scorecard() -> Dashboard:
         stacked=True,
         horizontal=True,
         number=charts.WHOLE,
-        width=6,
+        width=7,
         height=64,
         ignores=only_kpis,
     )
@@ -59,7 +59,7 @@ def scorecard() -> Dashboard:
         "scorecard_trend",
         "Diễn biến của chỉ tiêu đã chọn / Trend of the chosen KPI",
         WHOLE_ONLY,
-        width=6,
+        width=5,
         height=64,
     )
     everything = charts.table(
