@@ -220,9 +220,30 @@ VALUES = _dataset(
     ),
 )
 
-CHOICES = _dataset(
-    "choices",
-    "Chuỗi và kỳ có thể chọn của mỗi chỉ tiêu / Series and periods to choose from",
+SERIES = _dataset(
+    "series",
+    "Chuỗi số liệu của mỗi chỉ tiêu / Series of each KPI",
+    f"""
+    select
+        {KPI} as kpi,
+        {spoken("d.data_label", LABELS)} as data_label,
+        {spoken("d.boundary", in_both(words.BOUNDARIES))} as boundary,
+        {spoken("d.series", in_both(words.SERIES))} as series
+    from marts.fct_kpi_verdict as d
+    inner join marts.dim_kpi as k on d.kpi_id = k.kpi_id
+    where d.unit_level = 'boundary'
+    """,
+    (
+        ("kpi", "Chỉ tiêu / KPI"),
+        ("data_label", "Nhãn dữ liệu / Data label"),
+        ("boundary", "Địa bàn / Boundary"),
+        ("series", "Chuỗi số liệu / Series"),
+    ),
+)
+
+PERIODS = _dataset(
+    "periods",
+    "Kỳ có số liệu của mỗi chỉ tiêu / Periods with figures of each KPI",
     f"""
     select
         {KPI} as kpi,
@@ -293,9 +314,11 @@ TASKS = _dataset(
     ),
 )
 
+#: What auditors look back on; more columns of periods could not be read either.
+QUALITY_MONTHS = 24
 QUALITY = _dataset(
     "data_quality",
-    "Mỗi bộ dữ liệu và kỳ một dòng / One row per dataset and period",
+    "Mỗi bộ dữ liệu và kỳ một dòng, hai năm gần nhất / One row per dataset and period, two years",
     f"""
     select
         {spoken("q.data_label", LABELS)} as data_label,
@@ -323,6 +346,10 @@ QUALITY = _dataset(
         q.serving_period,
         q.serving_age_days
     from marts.fct_data_quality as q
+    where q.expected_on is null or q.expected_on > (
+        select to_date(n.as_of_period, 'YYYY-MM') - interval '{QUALITY_MONTHS} months'
+        from marts.release_note as n
+    )
     """,
     (
         ("data_label", "Nhãn dữ liệu / Data label"),
@@ -348,4 +375,4 @@ QUALITY = _dataset(
     ),
 )
 
-DATASETS = (RELEASE, SCORECARD, VALUES, CHOICES, UNITS, TASKS, QUALITY)
+DATASETS = (RELEASE, SCORECARD, VALUES, SERIES, PERIODS, UNITS, TASKS, QUALITY)

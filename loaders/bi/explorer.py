@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loaders.bi import charts
-from loaders.bi.datasets import CHOICES, SCORECARD, UNITS, VALUES
+from loaders.bi.datasets import PERIODS, SCORECARD, UNITS, VALUES
 from loaders.bi.model import Dashboard, Filter
 from loaders.bi.parts import (
     BOUNDARY_FILTER,
@@ -121,7 +121,7 @@ def explorer() -> Dashboard:
             Filter(
                 "period",
                 "Kỳ (bản đồ, xếp hạng, phân tổ) / Period (map, ranking, breakdowns)",
-                CHOICES,
+                PERIODS,
                 "period",
                 newest=True,
                 depends_on=("data_label", "boundary", "kpi", "series"),

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from loaders.bi import charts
-from loaders.bi.datasets import CHOICES, RELEASE, SCORECARD, VALUES
+from loaders.bi.datasets import RELEASE, SCORECARD, SERIES, VALUES
 from loaders.bi.model import Chart, Dataset, Filter, metric
 from loaders.bi.texts import OUTLOOKS, both
 from loaders.report import words
@@ -78,7 +78,7 @@ KPI_FILTER = Filter("kpi", "Chỉ tiêu / KPI", SCORECARD, "kpi", default=first_
 SERIES_FILTER = Filter(
     "series",
     "Chuỗi số liệu / Series",
-    CHOICES,
+    SERIES,
     "series",
     depends_on=("data_label", "boundary", "kpi"),
 )
