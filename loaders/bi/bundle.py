@@ -11,14 +11,16 @@ from typing import Any
 import yaml
 
 from loaders.bi.dashboards import document
-from loaders.bi.datasets import DATASETS
+from loaders.bi.datasets import PERIODS, RELEASE, SCORECARD, SERIES, UNITS, VALUES
 from loaders.bi.explorer import explorer
 from loaders.bi.model import DATABASE, VERSION, identity
 from loaders.bi.quality import quality
 from loaders.bi.scorecard import scorecard
+from loaders.bi.work import QUALITY, TASKS
 from loaders.postgres.database import Role
 from loaders.settings import PROJECT_ROOT
 
+DATASETS = (RELEASE, SCORECARD, VALUES, SERIES, PERIODS, UNITS, TASKS, QUALITY)
 DASHBOARDS = (scorecard(), explorer(), quality())
 FOLDER = Path("docker") / "bi" / "assets"
 #: Superset wants a time of the bundle; a fixed one keeps the files as they are.

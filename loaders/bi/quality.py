@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from loaders.bi import charts
-from loaders.bi.datasets import QUALITY
 from loaders.bi.model import Dashboard, Filter, count, metric
 from loaders.bi.parts import BLUE, RED, STATUS_TONES, number, release_table
+from loaders.bi.work import QUALITY
 
 
 def quality() -> Dashboard:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loaders.bi import charts
-from loaders.bi.datasets import SCORECARD, TASKS
+from loaders.bi.datasets import SCORECARD
 from loaders.bi.model import Dashboard, count, metric
 from loaders.bi.parts import (
     BOUNDARY_FILTER,
@@ -20,6 +20,7 @@ from loaders.bi.parts import (
     trend,
 )
 from loaders.bi.texts import OUTLOOKS
+from loaders.bi.work import TASKS
 
 
 def scorecard() -> Dashboard:

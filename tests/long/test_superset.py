@@ -14,8 +14,7 @@ import psycopg
 import pytest
 
 from loaders.bi import service
-from loaders.bi.bundle import DASHBOARDS
-from loaders.bi.datasets import DATASETS
+from loaders.bi.bundle import DASHBOARDS, DATASETS
 from loaders.bi.service import BiError, BiService
 from loaders.postgres.database import Role, connect
 from loaders.settings import Settings, get_settings

@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from loaders.bi import bundle
-from loaders.bi.bundle import DASHBOARDS
+from loaders.bi.bundle import DASHBOARDS, DATASETS
 from loaders.bi.dashboards import document
-from loaders.bi.datasets import DATASETS, RELEASE
+from loaders.bi.datasets import RELEASE
 from loaders.bi.model import Chart, Query, count, identity
 from loaders.bi.parts import EVERY, first_kpi
 from loaders.bi.texts import quoted, spoken
