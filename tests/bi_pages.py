@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from loaders.bi.bundle import DASHBOARDS
 from loaders.bi.model import Chart, Dashboard
 from loaders.bi.service import BiService
-from tests.browser import Page, browser_page
+from tests.chromium import Page, browser_page
 
 WIDTH, HEIGHT = 1500, 900
 TALL = 4200

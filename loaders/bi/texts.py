@@ -85,7 +85,9 @@ def source_titles() -> dict[str, str]:
 def short_source_titles() -> dict[str, str]:
     """Source → its title, short enough for the axis of a chart."""
     return {
-        source: title.replace("Department of ", "").replace(" and ", " & ")
+        source: title.replace("Department of ", "")
+        .replace(" and ", " & ")
+        .replace("Cơ sở dữ liệu", "CSDL")
         for source, title in source_titles().items()
     }
 

@@ -19,7 +19,7 @@ from loaders.bi.service import BiError, BiService
 from loaders.postgres.database import Role, connect
 from loaders.settings import Settings, get_settings
 from tests.bi_pages import Seen, look_at_all
-from tests.browser import browser_page
+from tests.chromium import browser_page
 from tests.end_to_end.conftest import Province
 
 CHARTS = {chart.uuid: chart for dashboard in DASHBOARDS for chart in dashboard.charts}
