@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -25,9 +25,11 @@ Findings = set[tuple[int, str]]
 class Gate:
     """Land, load and gate of one file; also remembers which rows a rule that only warns found."""
 
+    #: Batch → what was found, of all gates of this process: a clean file is judged by many.
+    _earlier: ClassVar[dict[str, Findings]] = {}
+
     def __init__(self) -> None:
         self.warned: Findings = set()
-        self._earlier: dict[str, Findings] = {}
 
     @contextmanager
     def watched(self) -> Iterator[None]:
