@@ -19,11 +19,10 @@ from great_expectations.expectations.metrics.table_metric_provider import TableM
 from great_expectations.validator.metric_configuration import MetricConfiguration
 from great_expectations.validator.validator import ValidationDependencies
 
-ROWS = "unexpected_rows_query.table"
-
-
 #: So many numbers of failing rows are kept, so that the query need not run again for them.
 FEW = 10_000
+#: So many rows are kept of what a rule on the whole table found.
+SHOWN = 200
 
 
 class FailingRows(QueryMetricProvider):
@@ -42,12 +41,9 @@ class FailingRows(QueryMetricProvider):
         metrics: dict,
         runtime_configuration: dict,
     ) -> tuple[int, list[int] | None]:
-        batch, _, _ = execution_engine.get_compute_domain(
-            metric_domain_kwargs, domain_type=MetricDomainTypes.TABLE
-        )
         query = cls._get_substituted_batch_subquery_from_query_and_batch_selectable(
             query=cls._get_query_from_metric_value_kwargs(metric_value_kwargs),
-            batch_selectable=batch,
+            batch_selectable=_batch(execution_engine, metric_domain_kwargs),
             execution_engine=execution_engine,
         )
         # The query stands once, so it runs once, and of its rows only the first are kept.
@@ -57,6 +53,42 @@ class FailingRows(QueryMetricProvider):
         )
         count, rows = execution_engine.execute_query(statement).fetchone()
         return count, (rows or []) if count <= FEW else None
+
+
+class FoundRows(QueryMetricProvider):
+    """How many rows a query finds, and the first of them, each as column → value."""
+
+    metric_name = "found_rows.first"
+    value_keys = ("unexpected_rows_query",)
+    query_param_name = "unexpected_rows_query"
+
+    @metric_value(engine=SqlAlchemyExecutionEngine)
+    def _sqlalchemy(
+        cls,
+        execution_engine: SqlAlchemyExecutionEngine,
+        metric_domain_kwargs: dict,
+        metric_value_kwargs: dict,
+        metrics: dict,
+        runtime_configuration: dict,
+    ) -> tuple[int, list[dict[str, Any]]]:
+        query = cls._get_substituted_batch_subquery_from_query_and_batch_selectable(
+            query=cls._get_query_from_metric_value_kwargs(metric_value_kwargs),
+            batch_selectable=_batch(execution_engine, metric_domain_kwargs),
+            execution_engine=execution_engine,
+        )
+        statement = sa.text(
+            f"SELECT count(*) OVER () AS _found, q.* FROM ({query}) AS q LIMIT {SHOWN}"
+        )
+        rows = [row._asdict() for row in execution_engine.execute_query(statement).fetchall()]
+        found = [row.pop("_found") for row in rows]
+        return (found[0] if found else 0), rows
+
+
+def _batch(execution_engine: SqlAlchemyExecutionEngine, domain: dict) -> Any:
+    selectable, _, _ = execution_engine.get_compute_domain(
+        domain, domain_type=MetricDomainTypes.TABLE
+    )
+    return selectable
 
 
 class OfOneMetric(UnexpectedRowsExpectation):
@@ -138,14 +170,14 @@ class RowsWhereExpectation(OfOneMetric):
 
 
 class FiguresExpectation(OfOneMetric):
-    """For dataset rules, whose query returns a few figures: those rows, at most 200."""
+    """For rules on the whole table, whose query returns what is wrong with it."""
 
-    metric_dependencies: ClassVar[tuple[str, ...]] = (ROWS,)
+    metric_dependencies: ClassVar[tuple[str, ...]] = (FoundRows.metric_name,)
 
     def _validate(self, metrics: dict, *_: Any, **__: Any) -> dict:
-        rows = metrics[ROWS]
-        result = {"observed_value": len(rows), "details": {"unexpected_rows": rows}}
-        return {"success": not rows, "result": result}
+        count, rows = metrics[FoundRows.metric_name]
+        result = {"observed_value": count, "details": {"unexpected_rows": rows}}
+        return {"success": count == 0, "result": result}
 
 
 #: Kind of query → type of expectation that it runs as.
@@ -153,4 +185,5 @@ TYPE_OF = {
     "condition": "rows_where_expectation",
     "row": "counted_rows_expectation",
     "dataset": "figures_expectation",
+    "release": "figures_expectation",
 }

@@ -35,7 +35,7 @@ COUNTED = {
     "return_unexpected_index_query": True,
     "unexpected_index_column_names": [ROW_KEY],
 }
-#: Of a candidate: also what was found; of a query's rows at most 200 come.
+#: Of a candidate: also what was found.
 DESCRIBED = {"result_format": "COMPLETE", "include_unexpected_rows": False}
 #: What of the first failing row is shown, at most.
 SHOWN_CHARACTERS = 500
@@ -134,7 +134,7 @@ def _type(rule: Rule) -> str:
 
     if not rule.is_query:
         return rule.type
-    return TYPE_OF.get("condition" if rule.condition else rule.meta.kind, rule.type)
+    return TYPE_OF["condition" if rule.condition else rule.meta.kind]
 
 
 def _kwargs(

@@ -21,7 +21,7 @@ from loaders.contracts.model import load_contracts
 from loaders.log import get_logger, log_context
 from loaders.periods import check_month, months_of
 from loaders.postgres.database import Role, connect, lasting, role_url
-from loaders.publication import derived_queries, read_lineage
+from loaders.publication import derived_queries, read_lineage, tables
 from loaders.settings import PROJECT_ROOT, get_settings
 from loaders.stages.approve import awaited_period
 from loaders.stages.dbt_results import failure, log_models, model_runs
@@ -142,6 +142,9 @@ def _note_finished(
         "model_seconds": model_seconds,
     }
     with connect(Role.PUBLISHER) as connection:
+        # The release gate's rules, which join the marts, are planned by these figures.
+        for table in tables(connection, "candidate"):
+            connection.execute(sql.SQL("analyze {}").format(sql.Identifier("candidate", table)))
         audit.append(connection, FINISHED, noted)
         for month, fingerprint in computed.items():
             audit.insert_vouched(
