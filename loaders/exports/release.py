@@ -13,7 +13,13 @@ import psycopg
 
 from loaders.audit import RELEASE_EVENT
 from loaders.postgres.database import Role, connect
-from loaders.publication import Release, find_release, give_back, release_at
+from loaders.publication import (
+    Release,
+    comment_without_release,
+    find_release,
+    give_back,
+    release_at,
+)
 from loaders.report import words
 
 
@@ -169,7 +175,8 @@ def read_marts(connection: psycopg.Connection, release: Release, folder: Path) -
 def _comments(connection: psycopg.Connection, mart: str) -> tuple[str, dict[str, str]]:
     """What the database says of the published table and its columns; of one that is gone, nothing.
 
-    Comments are of today: a release keeps its rows, not the words about them.
+    Comments are of today, without the release that is published now: a release keeps its rows, not
+    the words about them.
     """
     rows = connection.execute(
         """
@@ -184,4 +191,4 @@ def _comments(connection: psycopg.Connection, mart: str) -> tuple[str, dict[str,
         (mart,),
     ).fetchall()
     found = dict(rows)
-    return found.pop("", ""), found
+    return comment_without_release(found.pop("", "")), found

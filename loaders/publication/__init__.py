@@ -1,6 +1,12 @@
 """The history of releases: their ledgers, what each changed and why, and how to get each back."""
 
-from loaders.publication.card import CARD, card_facts, comment_release, write_card
+from loaders.publication.card import (
+    CARD,
+    card_facts,
+    comment_release,
+    comment_without_release,
+    write_card,
+)
 from loaders.publication.checksum import CHECKSUM, write_checksum
 from loaders.publication.compare import LEDGERS
 from loaders.publication.content import (
@@ -53,6 +59,7 @@ __all__ = [
     "changed_inputs",
     "columns_of",
     "comment_release",
+    "comment_without_release",
     "content",
     "derived_queries",
     "difference_csv",

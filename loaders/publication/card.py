@@ -19,6 +19,8 @@ from loaders.publication.content import columns_of, content
 from loaders.publication.frozen import freeze
 
 CARD = "release_info"
+#: Between what a comment says of a table and what of its release, which begins with these words.
+BETWEEN, RELEASE_VI = " · ", "Bản công bố "
 COMMENTS = {
     "release_id": "Mã bản công bố / Id of the release",
     "as_of_period": "Tháng số liệu mới nhất / Month of the latest figures",
@@ -148,6 +150,12 @@ def comment_release(connection: psycopg.Connection, marts: Iterable[str]) -> Non
         about = [text for text in (found and found[0], row[0]) if text]
         connection.execute(
             sql.SQL("comment on table {} is {}").format(
-                sql.Identifier("candidate", mart), sql.Literal(" · ".join(about))
+                sql.Identifier("candidate", mart), sql.Literal(BETWEEN.join(about))
             )
         )
+
+
+def comment_without_release(comment: str) -> str:
+    """What a published table's comment says of the table, whatever release it is of."""
+    about, between, release = comment.rpartition(BETWEEN)
+    return about if between and release.startswith(RELEASE_VI) else comment
