@@ -170,10 +170,7 @@ VALUES = dataset(
         round(v.value, coalesce(k.decimals, 2)) as value,
         v.is_suppressed,
         {spoken("v.maturity", in_both(words.MATURITIES))} as maturity,
-        (
-            select s.target_value from marts.scorecard as s
-            where s.kpi_id = v.kpi_id and s.data_label = v.data_label and s.boundary = v.boundary
-        ) as target_value,
+        s.target_value,
         {
         spoken(
             '''(
@@ -190,6 +187,8 @@ VALUES = dataset(
     inner join marts.dim_kpi as k on v.kpi_id = k.kpi_id
     inner join marts.dim_unit as u on v.unit_id = u.unit_id
     inner join marts.dim_period as p on v.period = p.period
+    left join marts.scorecard as s
+        on v.kpi_id = s.kpi_id and v.data_label = s.data_label and v.boundary = s.boundary
     """,
     (
         ("kpi_id", "Mã / Id"),
@@ -249,8 +248,9 @@ PERIODS = dataset(
         c.period
     from (
         -- Where communes have figures; and of every series at least its latest period.
+        -- A period may come twice: removing that here would read every KPI's.
         select kpi_id, data_label, boundary, series, period from marts.fct_kpi_gap
-        union
+        union all
         select kpi_id, data_label, boundary, series, period from marts.fct_kpi_verdict
         where unit_level = 'boundary'
     ) as c

@@ -1,6 +1,7 @@
 {{ config(indexes=[
     {'columns': ['period', 'kpi_id', 'boundary', 'unit_level']},
     {'columns': ['unit_id', 'kpi_id', 'breakdown', 'period']},
+    {'columns': ['kpi_id', 'unit_level', 'breakdown', 'period']},
 ]) }}
 
 -- Grain: one row per KPI, label, series, period, boundary, unit, breakdown and value.
