@@ -41,11 +41,7 @@ class FailingRows(QueryMetricProvider):
         metrics: dict,
         runtime_configuration: dict,
     ) -> tuple[int, list[int] | None]:
-        query = cls._get_substituted_batch_subquery_from_query_and_batch_selectable(
-            query=cls._get_query_from_metric_value_kwargs(metric_value_kwargs),
-            batch_selectable=_batch(execution_engine, metric_domain_kwargs),
-            execution_engine=execution_engine,
-        )
+        query = _query(cls, execution_engine, metric_domain_kwargs, metric_value_kwargs)
         # The query stands once, so it runs once, and of its rows only the first are kept.
         statement = sa.text(
             f"SELECT count(*), array_agg(f._row_number) FILTER (WHERE f.n <= {FEW})"
@@ -71,11 +67,7 @@ class FoundRows(QueryMetricProvider):
         metrics: dict,
         runtime_configuration: dict,
     ) -> tuple[int, list[dict[str, Any]]]:
-        query = cls._get_substituted_batch_subquery_from_query_and_batch_selectable(
-            query=cls._get_query_from_metric_value_kwargs(metric_value_kwargs),
-            batch_selectable=_batch(execution_engine, metric_domain_kwargs),
-            execution_engine=execution_engine,
-        )
+        query = _query(cls, execution_engine, metric_domain_kwargs, metric_value_kwargs)
         statement = sa.text(
             f"SELECT count(*) OVER () AS _found, q.* FROM ({query}) AS q LIMIT {SHOWN}"
         )
@@ -84,11 +76,21 @@ class FoundRows(QueryMetricProvider):
         return (found[0] if found else 0), rows
 
 
-def _batch(execution_engine: SqlAlchemyExecutionEngine, domain: dict) -> Any:
+def _query(
+    provider: type[QueryMetricProvider],
+    execution_engine: SqlAlchemyExecutionEngine,
+    domain: dict,
+    values: dict,
+) -> str:
+    """The rule's query, with the table in the place of {batch}."""
     selectable, _, _ = execution_engine.get_compute_domain(
         domain, domain_type=MetricDomainTypes.TABLE
     )
-    return selectable
+    return provider._get_substituted_batch_subquery_from_query_and_batch_selectable(
+        query=provider._get_query_from_metric_value_kwargs(values),
+        batch_selectable=selectable,
+        execution_engine=execution_engine,
+    )
 
 
 class OfOneMetric(UnexpectedRowsExpectation):
