@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -93,7 +91,8 @@ def up(settings: Settings, *, schedules_start: dt.datetime | None = None) -> Ser
         parts: dict[str, dict[str, Any]] = {}
         try:
             for name in part_names(settings):
-                pid = _spawn(part_arguments(name), variables, logs / f"airflow-{name}.log")
+                log = logs / f"airflow-{name}.log"
+                pid = processes.spawn(command(*part_arguments(name)), variables, log)
                 parts[name] = {"pid": pid, "started": processes.start_mark(pid)}
                 write_private(folder / "service.json", {"url": url, "processes": parts})
             _wait(settings, url, parts, started)
@@ -147,22 +146,6 @@ def unwell(settings: Settings) -> list[str]:
 
 
 # --- processes ----------------------------------------------------------------------------------
-
-
-def _spawn(arguments: tuple[str, ...], environment: Mapping[str, str], log: Path) -> int:
-    """Start a process that outlives this one, in a session of its own."""
-    create = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    return os.posix_spawn(
-        sys.executable,
-        command(*arguments),
-        dict(environment),
-        file_actions=[
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, str(log), create, 0o600),
-            (os.POSIX_SPAWN_DUP2, 1, 2),
-        ],
-        setsid=True,
-    )
 
 
 def _stop_processes(folder: Path) -> bool:

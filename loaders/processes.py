@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 #: Linux; other systems tell neither when a process started nor its session in one way.
@@ -18,6 +18,27 @@ POLL_SECONDS = 0.1
 PR_SET_PDEATHSIG = 1
 #: Death by KILL takes a moment; what is not gone by then waits for a disk.
 KILL_SECONDS = 10
+
+
+def spawn(command: Sequence[str], environment: Mapping[str, str], log: Path) -> int:
+    """Start a process that outlives this one, in a session of its own; its pid.
+
+    Args:
+        command: program with its path, and arguments.
+        log: both outputs are added to it; made for the owner only.
+    """
+    create = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    return os.posix_spawn(
+        command[0],
+        command,
+        dict(environment),
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), create, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
 
 
 def start_mark(pid: int) -> str | None:

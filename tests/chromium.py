@@ -6,7 +6,6 @@ import base64
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 import time
@@ -18,7 +17,8 @@ from urllib.parse import urlsplit
 import httpx
 from websockets.sync.client import ClientConnection, connect
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+from loaders.report.pdf import find_chromium
+
 FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -139,11 +139,9 @@ def browser_page() -> Iterator[Page]:
     """A fresh Chromium with one tab.
 
     Raises:
-        RuntimeError: no Chromium on this machine.
+        ChromiumError: no Chromium on this machine.
     """
-    program = next((found for name in NAMES if (found := shutil.which(name))), None)
-    if program is None:
-        raise RuntimeError("no Chromium here (Debian: apt-get install chromium)")
+    program = str(find_chromium())
     with tempfile.TemporaryDirectory(prefix="nq42-browser-", ignore_cleanup_errors=True) as home:
         profile = Path(home)
         with (

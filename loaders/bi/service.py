@@ -86,7 +86,7 @@ def up(settings: Settings, python: Path = PYTHON) -> BiService:
         port = processes.free_port(HOST, folder / "port")
         url = f"http://{HOST}:{port}"
         log = logs / "bi.log"
-        pid = _spawn(python, port, variables, log)
+        pid = processes.spawn(_command(python, port), variables, log)
         mark = processes.start_mark(pid)
         write_private(folder / "service.json", {"url": url, "pid": pid, "started": mark})
         try:
@@ -250,26 +250,13 @@ def _fingerprint() -> str:
     return digest.hexdigest()
 
 
-def _spawn(python: Path, port: int, variables: Mapping[str, str], log: Path) -> int:
-    """gunicorn in a session of its own: it outlives us."""
-    create = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    arguments = [
+def _command(python: Path, port: int) -> list[str]:
+    return [
         *(str(python), "-P", "-m", "gunicorn", "--bind", f"{HOST}:{port}"),
         *("--workers", "1", "--worker-class", "gthread", "--threads", str(THREADS)),
         *("--timeout", "120", "--graceful-timeout", "5", "--no-control-socket"),
         "superset.app:create_app()",
     ]
-    return os.posix_spawn(
-        str(python),
-        arguments,
-        dict(variables),
-        file_actions=[
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, str(log), create, 0o600),
-            (os.POSIX_SPAWN_DUP2, 1, 2),
-        ],
-        setsid=True,
-    )
 
 
 def _wait(url: str, pid: int, mark: str | None, log: Path) -> None:

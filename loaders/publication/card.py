@@ -84,7 +84,7 @@ def card_row(source: sql.Composable) -> sql.Composable:
             manifest #>> '{{card,oldest_source_period}}' as oldest_source_period,
             (manifest #>> '{{card,oldest_source_age_days}}')::integer as oldest_source_age_days,
             manifest #>> '{{card,interface_version}}' as interface_version,
-            'Bản công bố ' || release_id || ', số liệu đến ' || period || ', công bố lúc '
+            {} || release_id || ', số liệu đến ' || period || ', công bố lúc '
             || to_char(published_at at time zone 'Asia/Ho_Chi_Minh', 'HH24:MI DD/MM/YYYY')
             || coalesce('. ' || (manifest #>> '{{card,release_label_vi}}'), '') as summary_vi,
             'Release ' || release_id || ', figures up to ' || period || ', published '
@@ -93,7 +93,7 @@ def card_row(source: sql.Composable) -> sql.Composable:
             || coalesce('. ' || (manifest #>> '{{card,release_label_en}}'), '') as summary_en
         from {} as r
         """
-    ).format(source)
+    ).format(sql.Literal(RELEASE_VI), source)
 
 
 def write_card(
