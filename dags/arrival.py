@@ -1,4 +1,4 @@
-"""Tasks that take a delivery, and wait for it without a worker slot while it has not come."""
+"""Tasks that take one delivery, and wait for it without a worker slot while it has not come."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 from abc import abstractmethod
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,8 +14,19 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from dags.wiring import SourceUnreachable, finish, notify_absence, period_and_run, run_name
+from dags.wiring import (
+    SourceUnreachable,
+    finish,
+    finished_tasks,
+    notify_absence,
+    period_and_run,
+    run_name,
+)
 from loaders.contracts.model import get_dataset
+from loaders.stages.records import Outcome
+
+#: Between two looks at the tasks that another one comes after.
+PAUSE_SECONDS = 10
 
 #: One source is asked one thing at a time, so that one that does not answer holds up no other.
 _asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -70,24 +81,44 @@ class ArrivalTrigger(BaseTrigger):
                 return True
 
 
-class _Take(BaseOperator):
-    """Lands, loads and gates one dataset: one task, not one for each stage.
+class OthersEndTrigger(BaseTrigger):
+    """Waits until these tasks of a run have ended, however they do."""
 
-    A task costs Airflow more than a small dataset's three stages together
-    (docs/decisions/0008-one-task-per-dataset.md). Its log names the stage that it is in.
-    """
+    def __init__(self, *, dag_id: str, run_id: str, tasks: list[str]) -> None:
+        super().__init__()
+        self.dag_id, self.run_id, self.tasks = dag_id, run_id, tasks
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        arguments = {"dag_id": self.dag_id, "run_id": self.run_id, "tasks": self.tasks}
+        return "dags.arrival.OthersEndTrigger", arguments
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        while not set(self.tasks) <= await asyncio.to_thread(
+            finished_tasks, self.dag_id, self.run_id
+        ):
+            await asyncio.sleep(PAUSE_SECONDS)
+        yield TriggerEvent({"have_ended": self.tasks})
+
+
+class _Take(BaseOperator):
+    """Lands, loads and gates one dataset. Its log names the stage that it is in."""
 
     def __init__(self, *, source: str, dataset: str, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.source, self.dataset = source, dataset
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        return self._look()
+
+    def _look(self) -> dict[str, Any]:
         from loaders.stages.intake import import_dataset
 
         period = self.period_of(period_and_run()["period"])
         if period is None:
             raise AirflowSkipException("nothing is due with this month")
-        record = import_dataset(self.source, self.dataset, period, run_name())
+        return self._end(period, import_dataset(self.source, self.dataset, period, run_name()))
+
+    def _end(self, period: str, record: Any) -> dict[str, Any]:
         if record.status != "missing":
             return finish(record)
         return self._absent(period, record.reason or "", record.is_unreachable)
@@ -95,7 +126,7 @@ class _Take(BaseOperator):
     def resume(self, context: Mapping[str, Any], event: dict[str, Any]) -> dict[str, Any]:
         """Look again, whatever the trigger saw: only `land` decides."""
         self.log.info("waited for %s.%s: %s", self.source, self.dataset, event)
-        return self.execute(context)
+        return self._look()
 
     def period_of(self, month: str) -> str | None:
         """The dataset's own period in a run of this month; None when nothing is due."""
@@ -127,13 +158,39 @@ class _Take(BaseOperator):
 
 
 class TakeDelivery(_Take):
-    """A dataset in the run of its source's month.
+    """A dataset of a source's month that `take` could not finish: one to look at or to wait for.
 
     A scheduled run waits for a monthly list until its days of grace are over; then, and at once for
     lists of a quarter or year, it leaves the waiting to `await_deliveries`, so that the month is
     published. A run that a person started says what is missing at once, and there a source that
     cannot be reached is no silent one: it is tried again, and fails in the end.
+
+    Args:
+        found: what `take` met, as :class:`loaders.stages.records.Outcome` keeps it; the first try
+            ends by it, every later one looks again. None looks at once.
+        after: tasks of the same run that have to end first.
     """
+
+    def __init__(
+        self,
+        *,
+        source: str,
+        dataset: str,
+        found: dict[str, Any] | None = None,
+        after: Sequence[str] = (),
+        **arguments: Any,
+    ) -> None:
+        super().__init__(source=source, dataset=dataset, **arguments)
+        self.found, self.after = found, list(after)
+
+    def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        if self.after:
+            run = context["dag_run"]
+            trigger = OthersEndTrigger(dag_id=run.dag_id, run_id=run.run_id, tasks=self.after)
+            self.defer(trigger=trigger, method_name="resume")
+        if self.found and context["ti"].try_number == 1:
+            return self._end(self.found["period"], Outcome(**self.found))
+        return self._look()
 
     def _absent(self, period: str, reason: str, is_unreachable: bool) -> dict[str, Any]:
         schedule = get_dataset(self.source, self.dataset).extension.schedule

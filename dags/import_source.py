@@ -5,9 +5,16 @@ from __future__ import annotations
 from textwrap import dedent
 from typing import Any
 
-from airflow.sdk import DAG, CronPartitionTimetable, TriggerRule, get_parsing_context, task
+from airflow.sdk import (
+    DAG,
+    CronPartitionTimetable,
+    get_current_context,
+    get_parsing_context,
+    task,
+)
 
 from dags.arrival import TakeDelivery
+from dags.take_source import TakeSource
 from dags.wiring import (
     PERIOD_FORMAT,
     RUN_TYPE,
@@ -17,19 +24,10 @@ from dags.wiring import (
     period_and_run,
     task_states,
 )
-from loaders.contracts.model import Contract, Dataset, load_contracts
+from loaders.contracts.model import Contract, load_contracts
 
-
-def intake(dataset: Dataset) -> TakeDelivery:
-    """The task of one dataset, named after it."""
-    return TakeDelivery(
-        task_id=dataset.name,
-        source=dataset.source,
-        dataset=dataset.name,
-        # It may look up rows of other datasets: it waits for their gates, however those end.
-        trigger_rule=TriggerRule.ALL_DONE if dataset.extension.after else TriggerRule.ALL_SUCCESS,
-        doc=f"{dataset.title_vi} / {dataset.description}",
-    )
+#: Ids of the task that takes all datasets, and of the mapped one of those that need their own.
+TAKE, TAKE_ONE = "take", "take_one"
 
 
 def documentation(contract: Contract) -> str:
@@ -48,12 +46,14 @@ def documentation(contract: Contract) -> str:
 
         ### Impact of failure
         A dataset that is missing, refused or held keeps its last good data; the other datasets and
-        sources go on, and `build_and_publish` runs with what there is. The reason is on the failed
-        task and in `audit.batch_result`. A scheduled run waits for a monthly list until its days
-        of grace are over; from then on, and for lists of a quarter or year, `await_deliveries`
-        waits.
+        sources go on, and `build_and_publish` runs with what there is. `take` takes all that is
+        there; each dataset that is refused, held or waited for has a `take_one` of its own, with
+        the reason, which is also in `audit.batch_result`. A scheduled run waits for a monthly list
+        until its days of grace are over; from then on, and for lists of a quarter or year,
+        `await_deliveries` waits.
 
         ### How to rerun
+        *Clear* one `take_one` to look at its dataset again, or `take` for all of the source.
         The same file again changes nothing, unless suite or contract have changed since it was
         accepted: then the month is judged again by today's rules. For a corrected file, put it
         into the inbox with a `restatement` reason in its side-car, then *Trigger* this DAG with
@@ -91,23 +91,31 @@ def import_dag(contract: Contract) -> DAG:
         description=f"{contract.title_vi} / {contract.title_en}",
         doc_md=documentation(contract),
     ) as dag:
-        taken = {dataset.name: intake(dataset) for dataset in contract.datasets}
-
-        for dataset in contract.datasets:
-            for name in dataset.extension.after:
-                taken[name] >> taken[dataset.name]
+        taken = TakeSource(
+            task_id=TAKE,
+            source=contract.source,
+            asset=asset,
+            rest=TAKE_ONE,
+            doc="Lands, loads and judges all that the source has sent.",
+        )
+        one = TakeDelivery.partial(
+            task_id=TAKE_ONE,
+            source=contract.source,
+            map_index_template="{{ task.dataset }}",
+            doc="A dataset to look at or to wait for.",
+        ).expand_kwargs(taken.output)
 
         # A teardown runs whatever became of the datasets and does not decide how the run ends: a
         # refused dataset leaves a failed run, yet the month is announced to build_and_publish.
         @task(outlets=[asset])
         def conclude(*, outlet_events: Any) -> dict[str, str]:
+            run = get_current_context()["dag_run"]
             outlet_events[asset].extra = {RUN_TYPE: period_and_run()["run_type"]}
-            states = task_states()
-            summary = {name: states.get(name, "none") for name in taken}
-            log.info("intake concluded: %s", summary)
-            return summary
+            states = task_states(run.dag_id, run.run_id)
+            log.info("intake concluded: %s", states)
+            return states
 
-        list(taken.values()) >> conclude().as_teardown()
+        [taken, one] >> conclude().as_teardown()
     return dag
 
 

@@ -137,10 +137,13 @@ def tell_absence(context: Mapping[str, Any], absence: str) -> None:
 def notify_success(context: Mapping[str, Any]) -> None:
     """What was told of is over: the same task has succeeded for the same month, or another task
     has taken the same delivery."""
-    notice = _notice(context, Alert.TASK_FAILED, "", is_recovery=True)
-    alert = close_notice(get_settings().home, notice)
-    if alert is not None:
-        send(context, replace(notice, alert=alert))
+    _close(context, _delivery(context))
+
+
+def tell_taken(context: Mapping[str, Any], delivery: Delivery) -> None:
+    """What was told of this delivery is over; called by a task that takes more than one."""
+    with quietly():
+        _close(context, delivery)
 
 
 class ApprovalNotifier(BaseNotifier):
@@ -157,13 +160,25 @@ def _open(context: Mapping[str, Any], alert: Alert, reason: str) -> None:
     settings = get_settings()
     if settings.notice_smtp_url is None and settings.notice_webhook_url is None:
         return
-    notice = _notice(context, alert, reason)
+    notice = _notice(context, alert, reason, _delivery(context))
     if open_notice(settings.home, notice):
         send(context, notice)
 
 
+def _close(context: Mapping[str, Any], delivery: Delivery | None) -> None:
+    notice = _notice(context, Alert.TASK_FAILED, "", delivery, is_recovery=True)
+    alert = close_notice(get_settings().home, notice)
+    if alert is not None:
+        send(context, replace(notice, alert=alert))
+
+
 def _notice(
-    context: Mapping[str, Any], alert: Alert, reason: str, *, is_recovery: bool = False
+    context: Mapping[str, Any],
+    alert: Alert,
+    reason: str,
+    delivery: Delivery | None,
+    *,
+    is_recovery: bool = False,
 ) -> Notice:
     ti, run = context["ti"], context["dag_run"]
     return Notice(
@@ -174,7 +189,7 @@ def _notice(
         run_id=f"{ti.dag_id}/{run.run_id}",
         reason=reason,
         documentation=context["dag"].doc_md or "",
-        delivery=_delivery(context),
+        delivery=delivery,
         is_recovery=is_recovery,
     )
 

@@ -126,12 +126,19 @@ def run_name() -> str:
     return f"{run.dag_id}/{run.run_id}"
 
 
-def task_states() -> dict[str, str]:
-    """State of each task of the running DAG run that has one."""
-    context = get_current_context()
-    run = context["dag_run"]
-    states = context["ti"].get_task_states(dag_id=run.dag_id, run_ids=[run.run_id])
-    return {task_id: str(state) for task_id, state in states.get(run.run_id, {}).items()}
+def task_states(dag_id: str, run_id: str) -> dict[str, str]:
+    """State of each task of a DAG run that has one; a mapped one is `task_id_number`."""
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    states = RuntimeTaskInstance.get_task_states(dag_id=dag_id, run_ids=[run_id])
+    return {task_id: str(state) for task_id, state in states.get(run_id, {}).items()}
+
+
+def finished_tasks(dag_id: str, run_id: str) -> set[str]:
+    """The tasks of a DAG run in which nothing more happens."""
+    from loaders.airflow_api import FINISHED_TASK
+
+    return {name for name, state in task_states(dag_id, run_id).items() if state in FINISHED_TASK}
 
 
 def finish(record: Any) -> dict[str, Any]:

@@ -40,12 +40,21 @@ class Run:
 
 @dataclass(frozen=True)
 class TaskRun:
-    """A task of a DAG run; `state` is None before it is scheduled."""
+    """A task of a DAG run; `state` is None before it is scheduled.
+
+    ``map_index`` counts the tasks that a mapped one became; ``mapped_to`` is what each stands for.
+    """
 
     task_id: str
     state: str | None
     try_number: int
     seconds: float | None
+    map_index: int = -1
+    mapped_to: str | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.task_id} [{self.mapped_to}]" if self.mapped_to else self.task_id
 
     @property
     def is_finished(self) -> bool:
@@ -143,7 +152,8 @@ class AirflowApi:
     def log_tail(self, run: Run, task: TaskRun, lines: int = 12) -> list[str]:
         """The last lines of a task's log."""
         path = f"{_path(run)}/taskInstances/{task.task_id}/logs/{max(task.try_number, 1)}"
-        found = self._ask("GET", path, params={"full_content": True})
+        params = {"full_content": True, "map_index": task.map_index}
+        found = self._ask("GET", path, params=params)
         shown = [line for entry in found["content"] for line in _log_lines(entry)]
         return [line for line in shown if not line.startswith("::")][-lines:]  # fold marks
 
@@ -177,6 +187,8 @@ def _task(document: dict[str, Any]) -> TaskRun:
         state=document["state"],
         try_number=document["try_number"],
         seconds=document["duration"],
+        map_index=document["map_index"],
+        mapped_to=document["rendered_map_index"],
     )
 
 

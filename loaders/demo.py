@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -38,6 +39,7 @@ from loaders.settings import Settings, get_settings
 
 MONTHS = ("2024-12", "2025-06", "2025-12")
 RELEASE_DAG = "build_and_publish"
+IMPORT_TASKS = ("take", "take_one", "conclude")
 RELEASE_TASKS = ("build", "gate", "approve", "publish", "export")
 #: Who answers for the warnings of invented data, and why: nobody has to look at them.
 ANSWER = {
@@ -159,10 +161,8 @@ class MonthRuns:
         self, api: AirflowApi, progress: Progress, months: Sequence[str], mark: str
     ) -> None:
         self.api, self.progress, self.months, self.mark = api, progress, months, mark
-        contracts = load_contracts()
-        self.imports = [f"import_{contract.source}" for contract in contracts]
-        datasets = sum(len(contract.datasets) for contract in contracts)
-        total = datasets + len(contracts) + len(RELEASE_TASKS)
+        self.imports = [f"import_{contract.source}" for contract in load_contracts()]
+        total = len(self.imports) * len(IMPORT_TASKS) + len(RELEASE_TASKS)
         self.bars = {m: progress.add_task(m, total=total, start=False) for m in months}
         self.runs: dict[str, dict[str, Run]] = {month: {} for month in months}
         self.known: set[str] = set()
@@ -215,9 +215,10 @@ class MonthRuns:
         runs = self.runs[month]
         if not runs or not all(run.is_finished for run in runs.values()):
             return False
-        # A month that some source did not conclude is never released.
+        # A month that some source did not conclude is never released. It is skipped where all is
+        # taken: then the month is announced already.
         concluded = all(
-            self.seen.get((run.dag_id, run.run_id, "conclude")) == "success"
+            self.seen.get((run.dag_id, run.run_id, "conclude")) in ("success", "skipped")
             for run in runs.values()
             if run.dag_id != RELEASE_DAG
         )
@@ -237,7 +238,7 @@ class MonthRuns:
     def _note(self, month: str, before: Run, run: Run, tasks: list[TaskRun]) -> None:
         self.runs[month][run.dag_id] = run
         for task in tasks:
-            key = (run.dag_id, run.run_id, task.task_id)
+            key = (run.dag_id, run.run_id, task.name)
             if self.seen.get(key) != task.state:
                 self.seen[key] = task.state
                 self.changed_at = time.monotonic()
@@ -268,7 +269,7 @@ class MonthRuns:
         """Say why a task failed; one that only follows a failed one needs no word."""
         if task.state != FAILED_TASK[0]:
             return
-        self.progress.console.print(f"  [red]{task.task_id} failed[/red]:", highlight=False)
+        self.progress.console.print(f"  [red]{escape(task.name)} failed[/red]:", highlight=False)
         for line in self.api.log_tail(run, task):
             self.progress.console.print(
                 f"    {line}", markup=False, highlight=False, soft_wrap=True

@@ -57,6 +57,16 @@ class Awaited(Record):
 
 
 @dataclass(frozen=True)
+class Outcome(Record):
+    """How the intake of one dataset ended, whichever of its stages was the last."""
+
+    period: str
+    status: Literal["accepted", "unchanged", "missing", "refused", "held"]
+    reason: str | None = None
+    is_unreachable: bool = False
+
+
+@dataclass(frozen=True)
 class LoadResult(Record):
     """`load`: rows read = rows staged + rows quarantined, or the whole batch was refused.
 

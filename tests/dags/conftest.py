@@ -75,7 +75,7 @@ def describe(dag):
                 "is_mapped": task.is_mapped,
                 "weight": [rule_of(task.weight_rule), task.priority_weight],
                 "pool": task.pool,
-                "outlets": [o.uri for o in task.outlets],
+                "outlets": [getattr(o, "uri", o.name) for o in task.outlets],
             }
             for task in dag.tasks
         },

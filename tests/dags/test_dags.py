@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dags.wiring import DOC_HEADINGS, VERBS, dag_arguments
-from loaders.contracts.model import Dataset, load_contracts
+from loaders.contracts.model import load_contracts
 from loaders.contracts.schedule import WAITS
 from loaders.settings import PROJECT_ROOT
 from tests.dags.conftest import read_dags
@@ -113,26 +113,24 @@ def test_an_import_runs_by_its_contract_for_the_month_before(
     assert (dag["cron"], dag["run_offset"], dag["key_format"]) == (contract.cron, -1, "%Y-%m")
 
 
-@pytest.mark.parametrize("dataset", DATASETS, ids=lambda d: f"{d.source}-{d.name}")
-def test_a_dataset_is_one_task(dataset: Dataset, dags: dict[str, Any]) -> None:
-    task = dags[f"import_{dataset.source}"]["tasks"][dataset.name]
-    earlier = set(dataset.extension.after)
-    assert set(task["upstream"]) == earlier
-    # It waits for the gates of other datasets, but their failure is not its failure.
-    assert task["trigger_rule"] == ("all_done" if earlier else "all_success")
-
-
 @pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.source)
-def test_an_import_announces_its_month_whatever_happened(
+def test_a_source_is_one_task_and_announces_its_month_whatever_happened(
     contract: Any, dags: dict[str, Any]
 ) -> None:
     tasks = dags[f"import_{contract.source}"]["tasks"]
-    conclude = tasks["conclude"]
-    assert {dataset.name for dataset in contract.datasets} <= set(conclude["upstream"])
-    assert conclude["outlets"] == [f"nq42://intake/{contract.source}"]
-    assert conclude["is_teardown"]
-    announcing = [task_id for task_id, task in tasks.items() if task["outlets"]]
-    assert announcing == ["conclude"]
+    assert {name: task["upstream"] for name, task in tasks.items()} == {
+        "take": [],
+        "take_one": ["take"],
+        "conclude": ["take", "take_one"],
+    }
+    assert tasks["take_one"]["is_mapped"]
+    assert tasks["conclude"]["is_teardown"]
+    # `take` announces by an alias, where nothing is left to a task that follows.
+    assert {name: task["outlets"] for name, task in tasks.items()} == {
+        "take": [f"taken_{contract.source}"],
+        "take_one": [],
+        "conclude": [f"nq42://intake/{contract.source}"],
+    }
 
 
 def test_a_release_waits_for_every_source_and_follows_what_comes_later(

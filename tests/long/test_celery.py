@@ -94,7 +94,7 @@ def test_lineage_of_the_runs_went_to_the_server_of_the_setting(
 ) -> None:
     assert figures
     events = sink.lineage()
-    for job in ("import_housing", "import_housing.temporary_houses", "build_and_publish.publish"):
+    for job in ("import_housing", "import_housing.take", "build_and_publish.publish"):
         kinds = {event["eventType"] for event in events if event["job"]["name"] == job}
         assert {"START", "COMPLETE"} <= kinds, job
     assert {event["job"]["namespace"] for event in events} == {"nq42"}
