@@ -110,7 +110,7 @@ def test_a_refused_list_is_handed_on_with_its_reason_and_stops_no_other(
     assert (taken.announced, taken.skipped, taken.told) == ([], [], [])
     task = TakeDelivery(task_id="x", source=SOURCE, **one)
     first, again = ({"ti": SimpleNamespace(try_number=number)} for number in (1, 2))
-    with pytest.raises(AirflowFailException, match="refused: .*not readable"):
+    with pytest.raises(AirflowFailException, match=r"refused: .*not readable"):
         task.execute(first)
     # Cleared after the right file has come, it looks again.
     deliver(ready, [row(1, month="02/2025")], "2025-02")
