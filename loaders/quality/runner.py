@@ -39,6 +39,8 @@ COUNTED = {
 DESCRIBED = {"result_format": "COMPLETE", "include_unexpected_rows": False}
 #: What of the first failing row is shown, at most.
 SHOWN_CHARACTERS = 500
+#: Where the queries of the release suites end a list of what failed, in mid-word or not.
+LIST_CHARACTERS = 400
 
 
 @dataclass(frozen=True)
@@ -232,7 +234,7 @@ def _first_row(rows: Sequence[Mapping[str, Any]], failing: int) -> str:
     )
     if not figures:
         return f"{failing} rows"
-    shown = figures[:SHOWN_CHARACTERS]
+    shown = _shortened(figures, SHOWN_CHARACTERS)
     return shown if failing == 1 else f"{failing} rows, the first: {shown}"
 
 
@@ -241,4 +243,12 @@ def _figure(value: Any) -> str:
     if isinstance(value, float | Decimal):
         text = f"{value:f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
-    return str(value)
+    return _shortened(str(value), LIST_CHARACTERS - 1)
+
+
+def _shortened(text: str, limit: int) -> str:
+    """At most so many characters: whole words, and that more follow."""
+    if len(text) <= limit:
+        return text
+    text = text[: limit - 2]
+    return f"{(text.rpartition(' ')[0] or text).rstrip(',')} …"

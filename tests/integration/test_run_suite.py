@@ -134,6 +134,28 @@ def test_conditions_are_judged_in_one_scan_and_a_broken_one_fails_alone(
     assert "DivisionByZero" in outcomes[0].observed
 
 
+@pytest.mark.parametrize("separator", [", ", " "])
+def test_a_list_of_what_failed_is_not_cut_in_a_word(
+    table: str, tmp_path: Path, separator: str
+) -> None:
+    """The release suites cut each list at 400 characters; of the whole 500 are shown."""
+    items = [f"kpi_{number}" for number in range(200)]
+    listed = (
+        f"left(string_agg('kpi_' || (_row_number - 1), '{separator}' ORDER BY _row_number), 400)"
+    )
+    found = {}
+    for name, lists in (("one", f"{listed} AS l"), ("two", f"{listed} AS l, {listed} AS more")):
+        query = f"SELECT count(*) AS n, {lists} FROM {{batch}} WHERE _row_number <= 200"
+        check = rule(name, "dataset", "unexpected_rows_expectation", unexpected_rows_query=query)
+        (outcome,) = judge(tmp_path, table, check)
+        found[name] = outcome.observed
+    shown = found["one"].removeprefix("n=200, l=").removesuffix(" …").split(separator)
+    assert shown == items[: len(shown)] and 380 < len(separator.join(shown)) < 400
+    assert found["one"].endswith(" …")
+    assert found["two"].startswith(found["one"]) and len(found["two"]) <= 500
+    assert found["two"].endswith(" …") and not found["two"].endswith("… …")
+
+
 def test_of_a_long_list_every_nth_person_is_looked_at(
     table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
