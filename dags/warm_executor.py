@@ -1,9 +1,13 @@
-"""A LocalExecutor that keeps priorities; its workers are forked warm, and may be killed."""
+"""A LocalExecutor that keeps priorities and takes no task that went on for one that was killed.
+
+Its workers are forked warm, and may be killed.
+"""
 
 from __future__ import annotations
 
 import importlib
 import multiprocessing
+from collections import Counter
 from collections.abc import Sequence
 from multiprocessing import queues
 from typing import Any
@@ -49,7 +53,16 @@ class WarmLocalExecutor(LocalExecutor):
     Airflow's own hands every task at once to a queue that is first in, first out, so that a release
     stood behind all imports whatever its priority. Here one task for each worker waits there, which
     keeps the workers busy; the others wait where the scheduler chooses by priority.
+
+    Airflow's own also reports the end of the process in which a task parked itself when the task
+    goes on already: an answer may come at once. The scheduler takes that report for the task's own
+    end, and what runs for killed: it fails it, or has it tried again beside itself.
     """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        #: How many processes of a task are under way: two when it went on as soon as it was parked.
+        self._processes: Counter[Any] = Counter()
 
     def start(self) -> None:
         for name in SLOW_IMPORTS:
@@ -66,5 +79,15 @@ class WarmLocalExecutor(LocalExecutor):
 
     def _process_workloads(self, workload_list: Sequence[Any]) -> None:
         # Left again when the worker reports how it ended.
-        self.running.update(workload.key for workload in workload_list)
+        keys = [workload.key for workload in workload_list]
+        self.running.update(keys)
+        self._processes.update(keys)
         super()._process_workloads(workload_list)
+
+    def change_state(self, key: Any, state: Any, info: Any = None, **options: Any) -> None:
+        """Report how a process ended; not while a later one of the same task is under way."""
+        if self._processes[key] > 1:
+            self._processes[key] -= 1
+            return
+        del self._processes[key]
+        super().change_state(key, state, info, **options)
