@@ -108,6 +108,17 @@ class AirflowApi:
         found = self._ask("GET", path, params={"limit": 100, "order_by": "-id"})
         return [_run(run) for run in reversed(found["dag_runs"])]
 
+    def unfinished(self, dag_ids: Sequence[str]) -> tuple[int, Run | None]:
+        """How many runs of some DAGs have not ended, and the oldest of them."""
+        body = {
+            "dag_ids": list(dag_ids),
+            "states": ["queued", "running"],
+            "page_limit": 1,
+            "order_by": "id",
+        }
+        found = self._ask("POST", "/api/v2/dags/~/dagRuns/list", json=body)
+        return found["total_entries"], next(map(_run, found["dag_runs"]), None)
+
     def tasks(self, run: Run) -> list[TaskRun]:
         """The tasks of a run."""
         found = self._ask("GET", f"{_path(run)}/taskInstances", params={"limit": 100})
