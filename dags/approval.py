@@ -19,6 +19,11 @@ from dags.notices import ApprovalNotifier
 #: How long the task stays parked before it looks for an answer from outside, or for a later run:
 #: a twentieth of the time that it has waited, within these limits.
 SOONEST, LATEST = dt.timedelta(minutes=1), dt.timedelta(minutes=15)
+#: What became of a candidate that nobody is asked about any more → why its run ends.
+NOT_PUBLISHED = {
+    "rejected": "rejected, see audit.approval",
+    "superseded": "superseded: schema candidate holds another candidate",
+}
 
 
 class ApproveRelease(ApprovalOperator):
@@ -30,6 +35,10 @@ class ApproveRelease(ApprovalOperator):
     * somebody answered by `nq42 approve`: it then ends as if answered here;
     * another run of the DAG stands in the queue, or another candidate took the place of this one:
       then it ends without publication, because the next candidate holds this one's months too.
+
+    A process that is killed, or that does not reach the database, is tried again like that of any
+    task: it asks anew, unless the decision was recorded. An answer that is refused fails the task
+    at once, and nobody is asked again.
 
     Args:
         gated: the record of the task `gate`.
@@ -59,9 +68,6 @@ class ApproveRelease(ApprovalOperator):
             },
             response_timeout=SOONEST,
             notifiers=ApprovalNotifier(),
-            # An answer that is refused must not be asked for again in the same breath: Airflow was
-            # seen to retry a task that had failed for good after it was parked.
-            retries=0,
             **arguments,
         )
         self.gated = gated
@@ -72,8 +78,11 @@ class ApproveRelease(ApprovalOperator):
         if self.gated["status"] != "waiting":
             raise AirflowSkipException("nothing failed that a person must answer for")
         candidate_id = self.gated["subject_id"]
-        if get_standing(candidate_id) in ("approved", "published"):
+        standing = get_standing(candidate_id)
+        if standing in ("approved", "published"):
             raise AirflowSkipException(f"candidate {candidate_id} is approved already")
+        if standing in NOT_PUBLISHED:
+            return self._end(context, NOT_PUBLISHED[standing])
         asked = get_question(candidate_id)
         self.subject = f"{self.subject}: {candidate_id}"
         self.body = as_markdown(asked)
@@ -110,10 +119,8 @@ class ApproveRelease(ApprovalOperator):
         standing = get_standing(candidate_id)
         if standing in ("approved", "published"):
             return {"subject_id": candidate_id, "decision": standing}
-        if standing == "rejected":
-            return self._end(context, "rejected, see audit.approval")
-        if standing == "superseded":
-            return self._end(context, "superseded: schema candidate holds another candidate")
+        if standing in NOT_PUBLISHED:
+            return self._end(context, NOT_PUBLISHED[standing])
         if ti.get_dr_count(dag_id=self.dag_id, states=["queued"]):
             return self._end(context, "superseded: a later run of this DAG stands in the queue")
         waited = dt.datetime.now(dt.UTC) - get_question(candidate_id).asked_at

@@ -1,4 +1,4 @@
-"""What a person may leave empty on Airflow's page."""
+"""What a person may leave empty on Airflow's page, and what is tried again by itself."""
 
 from __future__ import annotations
 
@@ -6,9 +6,21 @@ import datetime as dt
 from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pytest
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import (
+    AirflowFailException,
+    AirflowSkipException,
+    DownstreamTasksSkipped,
+)
 
 from dags.approval import ApproveRelease
+from dags.wiring import RETRIES
+from loaders.stages.approve import ApprovalError
+
+GATED = {"status": "waiting", "subject_id": "2025-07-x"}
 
 
 def answered(monkeypatch: pytest.MonkeyPatch, given: dict[str, Any]) -> str:
@@ -20,7 +32,11 @@ def answered(monkeypatch: pytest.MonkeyPatch, given: dict[str, Any]) -> str:
         return SimpleNamespace(decision="approved", to_dict=dict)
 
     monkeypatch.setattr("loaders.stages.approve.approve", approve)
-    task = ApproveRelease(task_id="approve", gated={"subject_id": "2025-07-x"})
+    take_answer(given)
+    return kept[0]
+
+
+def take_answer(given: dict[str, Any]) -> None:
     event = {
         "chosen_options": ["Approve"],
         "params_input": given,
@@ -28,8 +44,9 @@ def answered(monkeypatch: pytest.MonkeyPatch, given: dict[str, Any]) -> str:
         "responded_at": dt.datetime(2025, 8, 6, tzinfo=dt.UTC),
         "timedout": False,
     }
-    task.execute_complete({"ti": SimpleNamespace()}, event)
-    return kept[0]
+    ApproveRelease(task_id="approve", gated=GATED).execute_complete(
+        {"ti": SimpleNamespace()}, event
+    )
 
 
 def test_without_a_name_it_is_that_of_the_login(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,3 +61,43 @@ def test_the_page_lets_the_name_be_empty_and_not_the_reason() -> None:
     params = ApproveRelease(task_id="approve", gated={}).params
     types = {name: params.get_param(name).schema["type"] for name in params}
     assert types == {"approved_by": ["null", "string"], "reason": "string"}
+
+
+def test_a_killed_process_is_tried_again(dags: dict[str, Any]) -> None:
+    """It leaves no exception: only the number of tries counts."""
+    assert dags["build_and_publish"]["tasks"]["approve"]["retries"] == RETRIES > 0
+
+
+def test_an_answer_that_is_refused_fails_past_every_retry(monkeypatch: pytest.MonkeyPatch) -> None:
+    raised: Exception = ApprovalError("'admin' is no person's name")
+
+    def approve(*_: Any, **__: Any) -> None:
+        raise raised
+
+    monkeypatch.setattr("loaders.stages.approve.approve", approve)
+    answer = {"approved_by": "", "reason": "as agreed"}
+    with pytest.raises(AirflowFailException, match="no person's name"):
+        take_answer(answer)
+    raised = psycopg.OperationalError("the database is away")
+    with pytest.raises(psycopg.OperationalError):  # left to the retry policy
+        take_answer(answer)
+
+
+def test_after_a_kill_nobody_is_asked_for_what_was_decided(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with DAG("d"):
+        task, publish = ApproveRelease(task_id="a", gated=GATED), EmptyOperator(task_id="p")
+        task >> publish
+    noted: dict[str, str] = {}
+    ti = SimpleNamespace(map_index=-1, xcom_push=lambda key, value: noted.update({key: value}))
+    for standing in ("approved", "published"):
+        monkeypatch.setattr("loaders.stages.approve.get_standing", lambda _, s=standing: s)
+        with pytest.raises(AirflowSkipException, match="approved already"):
+            task.execute({"ti": ti, "task": task})
+    for standing in ("rejected", "superseded"):
+        monkeypatch.setattr("loaders.stages.approve.get_standing", lambda _, s=standing: s)
+        with pytest.raises(DownstreamTasksSkipped) as skipped:
+            task.execute({"ti": ti, "task": task})
+        assert skipped.value.tasks == ["p"]
+        assert noted["not_published"].startswith(standing)
