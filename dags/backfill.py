@@ -72,15 +72,16 @@ class BuildCandidate(BaseOperator):
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
         events = [e for of in context["triggering_asset_events"].values() for e in of]
-        if any((event.extra or {}).get(RUN_TYPE) == "backfill" for event in events):
+        is_backfill = any((event.extra or {}).get(RUN_TYPE) == "backfill" for event in events)
+        if not is_backfill and all(event.asset.uri != ARRIVED.uri for event in events):
+            return self._build()
+        waiting = context["ti"].get_dr_count(dag_id=self.dag_id, states=["queued"])
+        if is_backfill and not waiting:
             self.defer(
                 trigger=ImportsEndTrigger(dag_id=self.dag_id, imports=self.imports),
                 method_name="resume",
             )
-        if any(event.asset.uri == ARRIVED.uri for event in events):
-            waiting = context["ti"].get_dr_count(dag_id=self.dag_id, states=["queued"])
-            return self.resume(context, {"is_followed": bool(waiting)})
-        return self._build()
+        return self.resume(context, {"is_followed": bool(waiting)})
 
     def resume(self, context: Mapping[str, Any], event: dict[str, Any]) -> dict[str, Any]:
         """Build, or leave the month to the run that stands in the queue."""

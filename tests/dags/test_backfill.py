@@ -93,6 +93,14 @@ def test_backfilled_months_are_left_to_the_last_run_which_builds_the_newest(
     assert month_to_release("2025-03") == "2025-03"  # a postponed month is never a step back
 
 
+def test_a_backfilled_month_behind_which_another_stands_waits_for_nothing(
+    warehouse: Warehouse, built: list[str], context: Callable[..., Any]
+) -> None:
+    with pytest.raises(AirflowSkipException, match="left to the next run"):
+        task().execute(context("2024-12", BACKFILLED, queued=1))
+    assert built == []
+
+
 def test_late_deliveries_that_come_together_are_built_once(
     warehouse: Warehouse, built: list[str], context: Callable[..., Any]
 ) -> None:
