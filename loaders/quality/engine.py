@@ -12,10 +12,8 @@ from types import ModuleType
 from typing import Any
 
 import psycopg
-import sqlalchemy
-from sqlalchemy.pool import StaticPool
 
-from loaders.postgres.database import DRIVER
+from loaders.quality.ahead import Ahead, engine_over
 
 #: Imported by Great Expectations for kinds of rules that no suite has; half of its own import.
 SELDOM_USED = ("altair", "scipy.stats")
@@ -61,8 +59,12 @@ def _placeholder(name: str) -> ModuleType:
     return module
 
 
-def validator(connection: psycopg.Connection, schema: str, table: str) -> Any:
+def validator(
+    connection: psycopg.Connection, schema: str, table: str, ahead: Ahead | None = None
+) -> Any:
     """What judges a whole table, over this connection, which is in autocommit.
+
+    Queries that were sent ahead are not run again.
 
     Its class is what checkpoints and batches end in. Those of a data source would connect twice
     more and write the source's configuration, which takes longer than most suites.
@@ -70,18 +72,12 @@ def validator(connection: psycopg.Connection, schema: str, table: str) -> Any:
     great_expectations()
     from great_expectations.core.batch import Batch
     from great_expectations.core.batch_spec import SqlAlchemyDatasourceBatchSpec
-    from great_expectations.execution_engine import SqlAlchemyExecutionEngine
     from great_expectations.execution_engine.sqlalchemy_batch_data import SqlAlchemyBatchData
     from great_expectations.validator.validator import Validator
 
-    engine = sqlalchemy.create_engine(
-        f"{DRIVER}://",
-        creator=lambda: connection,
-        poolclass=StaticPool,
-        # Each query is a transaction of its own: nothing to begin or to roll back.
-        isolation_level="AUTOCOMMIT",
-    )
-    execution = SqlAlchemyExecutionEngine(engine=engine)
+    from loaders.quality.query_rules import Execution
+
+    execution = Execution(engine_over(connection), ahead)
     data = SqlAlchemyBatchData(
         execution, schema_name=schema, table_name=table, create_temp_table=False
     )

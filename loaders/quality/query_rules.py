@@ -5,6 +5,7 @@ Importing this module imports Great Expectations and makes the types known to it
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from great_expectations.compatibility.sqlalchemy import sqlalchemy as sa
@@ -19,18 +20,47 @@ from great_expectations.expectations.metrics.table_metric_provider import TableM
 from great_expectations.validator.metric_configuration import MetricConfiguration
 from great_expectations.validator.validator import ValidationDependencies
 
+from loaders.quality.ahead import Ahead
+
 #: So many numbers of failing rows are kept, so that the query need not run again for them.
 FEW = 10_000
 #: So many rows are kept of what a rule on the whole table found.
 SHOWN = 200
 
 
-class FailingRows(QueryMetricProvider):
+class RuleQuery(QueryMetricProvider):
+    """A metric that one query answers."""
+
+    value_keys = ("unexpected_rows_query",)
+    query_param_name = "unexpected_rows_query"
+    #: What is asked of the rule's {query}.
+    question: ClassVar[str]
+
+    @classmethod
+    def statement(
+        cls, execution_engine: SqlAlchemyExecutionEngine, domain: dict, values: dict
+    ) -> sa.TextClause:
+        """The question about the rule's query, with the table in the place of {batch}."""
+        selectable, _, _ = execution_engine.get_compute_domain(
+            domain, domain_type=MetricDomainTypes.TABLE
+        )
+        query = cls._get_substituted_batch_subquery_from_query_and_batch_selectable(
+            query=cls._get_query_from_metric_value_kwargs(values),
+            batch_selectable=selectable,
+            execution_engine=execution_engine,
+        )
+        return sa.text(cls.question.replace("{query}", query))
+
+
+class FailingRows(RuleQuery):
     """How many rows a query finds and, where they are few, their numbers."""
 
     metric_name = "failing_rows.found"
-    value_keys = ("unexpected_rows_query",)
-    query_param_name = "unexpected_rows_query"
+    # The query stands once, so it runs once, and of its rows only the first are kept.
+    question = (
+        f"SELECT count(*), array_agg(f._row_number) FILTER (WHERE f.n <= {FEW})"
+        " FROM (SELECT q._row_number, row_number() OVER () AS n FROM ({query}) AS q) AS f"
+    )
 
     @metric_value(engine=SqlAlchemyExecutionEngine)
     def _sqlalchemy(
@@ -41,22 +71,16 @@ class FailingRows(QueryMetricProvider):
         metrics: dict,
         runtime_configuration: dict,
     ) -> tuple[int, list[int] | None]:
-        query = _query(cls, execution_engine, metric_domain_kwargs, metric_value_kwargs)
-        # The query stands once, so it runs once, and of its rows only the first are kept.
-        statement = sa.text(
-            f"SELECT count(*), array_agg(f._row_number) FILTER (WHERE f.n <= {FEW})"
-            f" FROM (SELECT q._row_number, row_number() OVER () AS n FROM ({query}) AS q) AS f"
-        )
+        statement = cls.statement(execution_engine, metric_domain_kwargs, metric_value_kwargs)
         count, rows = execution_engine.execute_query(statement).fetchone()
         return count, (rows or []) if count <= FEW else None
 
 
-class FoundRows(QueryMetricProvider):
+class FoundRows(RuleQuery):
     """How many rows a query finds, and the first of them, each as column → value."""
 
     metric_name = "found_rows.first"
-    value_keys = ("unexpected_rows_query",)
-    query_param_name = "unexpected_rows_query"
+    question = f"SELECT count(*) OVER () AS _found, q.* FROM ({{query}}) AS q LIMIT {SHOWN}"
 
     @metric_value(engine=SqlAlchemyExecutionEngine)
     def _sqlalchemy(
@@ -67,30 +91,44 @@ class FoundRows(QueryMetricProvider):
         metrics: dict,
         runtime_configuration: dict,
     ) -> tuple[int, list[dict[str, Any]]]:
-        query = _query(cls, execution_engine, metric_domain_kwargs, metric_value_kwargs)
-        statement = sa.text(
-            f"SELECT count(*) OVER () AS _found, q.* FROM ({query}) AS q LIMIT {SHOWN}"
-        )
+        statement = cls.statement(execution_engine, metric_domain_kwargs, metric_value_kwargs)
         rows = [row._asdict() for row in execution_engine.execute_query(statement).fetchall()]
         found = [row.pop("_found") for row in rows]
         return (found[0] if found else 0), rows
 
 
-def _query(
-    provider: type[QueryMetricProvider],
-    execution_engine: SqlAlchemyExecutionEngine,
-    domain: dict,
-    values: dict,
-) -> str:
-    """The rule's query, with the table in the place of {batch}."""
-    selectable, _, _ = execution_engine.get_compute_domain(
-        domain, domain_type=MetricDomainTypes.TABLE
-    )
-    return provider._get_substituted_batch_subquery_from_query_and_batch_selectable(
-        query=provider._get_query_from_metric_value_kwargs(values),
-        batch_selectable=selectable,
-        execution_engine=execution_engine,
-    )
+class Execution(SqlAlchemyExecutionEngine):
+    """Asks over one connection, and takes what was sent ahead from there."""
+
+    def __init__(self, engine: sa.Engine, ahead: Ahead | None) -> None:
+        super().__init__(engine=engine)
+        self._ahead = ahead
+
+    def send_ahead(self, queries: Iterable[tuple[str, str]]) -> None:
+        """Rules' queries, each with its kind, in the order in which they are to run."""
+        assert self._ahead is not None
+        for kind, query in queries:
+            values = {"unexpected_rows_query": query}
+            self._ahead.send(QUERY_OF[kind].statement(self, {}, values))
+
+    def resolve_metrics(
+        self, metrics_to_resolve: Iterable[MetricConfiguration], *args: Any, **kwargs: Any
+    ) -> dict:
+        """Where queries run ahead, first all the rest: the scan for the conditions, meanwhile.
+
+        Great Expectations asks again for what is left.
+        """
+        wanted = list(metrics_to_resolve)
+        if self._ahead is not None:
+            names = {query.metric_name for query in QUERY_OF.values()}
+            wanted = [metric for metric in wanted if metric.metric_name not in names] or wanted
+        return super().resolve_metrics(wanted, *args, **kwargs)
+
+    def execute_query(self, query: Any) -> Any:
+        found = None
+        if self._ahead is not None and isinstance(query, sa.TextClause):
+            found = self._ahead.answer(query)
+        return super().execute_query(query) if found is None else found
 
 
 class OfOneMetric(UnexpectedRowsExpectation):
@@ -182,6 +220,12 @@ class FiguresExpectation(OfOneMetric):
         return {"success": count == 0, "result": result}
 
 
+#: Kind of query → metric that asks it.
+QUERY_OF: dict[str, type[RuleQuery]] = {
+    "row": FailingRows,
+    "dataset": FoundRows,
+    "release": FoundRows,
+}
 #: Kind of query → type of expectation that it runs as.
 TYPE_OF = {
     "condition": "rows_where_expectation",

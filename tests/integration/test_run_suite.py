@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import wait
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+import sqlalchemy
 
-from loaders.postgres.database import Role, connect, url
+from loaders.postgres.database import Role, connect, lasting, role_url, url
 from loaders.quality import runner
+from loaders.quality.ahead import Ahead, running_ahead
 from loaders.quality.runner import RuleOutcome, run_suite
 from loaders.quality.suites import read_suite
 from tests.conftest import Warehouse
@@ -176,3 +179,96 @@ def test_of_a_long_list_every_nth_person_is_looked_at(
     found, people, one_in = (int(figure.split("=")[1]) for figure in part.observed.split(", "))
     assert one_in == 4 and 250 < people < 500
     assert found / people == pytest.approx(1 / 3, abs=0.08)
+
+
+SHARE = (
+    "SELECT s.found, s.people, $one_in AS one_in FROM (SELECT count(*) FILTER (WHERE value < 0)"
+    " AS found, count(*) AS people FROM {batch}) s WHERE s.found > 0"
+)
+MANY_KINDS = [
+    rule("positive", "row", "unexpected_rows_expectation", rows_where="value < 0"),
+    rule("broken", "row", "unexpected_rows_expectation", rows_where="1 / (value - 1500) > 2"),
+    rule("between", "row", "expect_column_values_to_be_between", column="value", max_value=1_900),
+    rule("known", "dataset", "expect_column_values_to_not_be_null", column="value"),
+    rule("like_before", "dataset", "unexpected_rows_expectation", like_before={"measure": "rows"}),
+    rule("share", "dataset", "unexpected_rows_expectation", unexpected_rows_query=SHARE),
+    *(
+        rule(name, kind, "unexpected_rows_expectation", unexpected_rows_query=query)
+        for name, kind, query in (
+            ("every", "row", "SELECT _row_number FROM {batch} WHERE value % 7 = 0 AND 'a:b' <> ''"),
+            ("none", "row", "SELECT _row_number FROM {batch} WHERE value > 1000000"),
+            ("raises", "row", "SELECT _row_number FROM {batch} WHERE 1 / (value - 1500) > 2"),
+            ("no_column", "dataset", "SELECT unheard_of FROM {batch}"),
+            ("first", "dataset", "SELECT value AS found FROM {batch} WHERE value < 0 ORDER BY 1"),
+        )
+    ),
+]
+HISTORY = {"source": "s", "dataset": "d", "data_label": "sample", "since": ""}
+
+
+def test_a_long_list_is_judged_as_a_short_one(
+    table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Queries that run ahead, over a second connection, change nothing in what is found."""
+    path = tmp_path / "kinds.json"
+    path.write_text(json.dumps({"name": "kinds", "expectations": MANY_KINDS}), "utf-8")
+    suite, variables = read_suite(path), {"period": "2025-06", **HISTORY}
+    ran: list[str] = []
+    run = Ahead._run
+
+    def noted(self: Ahead, query: Any) -> Any:
+        ran.append(query.text)
+        return run(self, query)
+
+    monkeypatch.setattr(Ahead, "_run", noted)
+    in_line = run_suite(url(Role.LOADER), "stage", table, suite, variables)
+    assert not ran
+    monkeypatch.setattr(runner, "AHEAD_ROWS", ROWS)
+    ahead = run_suite(url(Role.LOADER), "stage", table, suite, variables)
+    assert "value % 7 = 0" in ran[0]  # rows come first
+    assert ahead == in_line
+    results = {outcome.rule.meta.id.removeprefix("numbers."): outcome for outcome in ahead}
+    errors = {name for name, outcome in results.items() if outcome.result == "error"}
+    assert errors == {"broken", "raises", "no_column"}
+    assert "DivisionByZero" in results["raises"].observed
+    assert "unheard_of" in results["no_column"].observed
+    assert results["positive"].rows_failing == FAILING
+    assert results["first"].observed == f"{FAILING} rows, the first: found=-{FAILING}"
+
+
+def test_what_was_found_ahead_is_not_asked_again(
+    table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with connect(Role.LOADER) as connection:
+        connection.execute("create sequence if not exists stage.asked")
+    asked = "SELECT _row_number FROM {batch} WHERE value < 0 AND nextval('stage.asked') > 0"
+    rules = [
+        rule("asked", "row", "unexpected_rows_expectation", unexpected_rows_query=asked),
+        # Great Expectations asks three times for what fails, and each time for all the rest.
+        rule("no", "row", "unexpected_rows_expectation", unexpected_rows_query="SELECT {batch}"),
+    ]
+    monkeypatch.setattr(runner, "AHEAD_ROWS", ROWS)
+    answer = Ahead.answer
+
+    def late(self: Ahead, query: Any) -> Any:
+        wait(self._sent.values())
+        return answer(self, query)
+
+    monkeypatch.setattr(Ahead, "answer", late)
+    found, failed = judge(tmp_path, table, *rules)
+    assert (found.result, found.rows_failing, failed.result) == ("fail", FAILING, "error")
+    with connect(Role.LOADER) as connection:
+        assert connection.execute("select last_value from stage.asked").fetchone() == (FAILING,)
+
+
+def test_queries_that_have_not_begun_are_not_waited_for(table: str) -> None:
+    """Whoever asks for one runs it; at the end of the block the others are never run."""
+    with lasting(role_url(Role.LOADER)) as connection, running_ahead(connection) as ahead:
+        queries = [sqlalchemy.text(f"select {n} from pg_sleep(0.2)") for n in range(50)]
+        for query in queries:
+            ahead.send(query)
+        assert ahead.answer(queries[-1]) is None
+        assert ahead.answer(sqlalchemy.text("select 'never sent'")) is None
+        begun = ahead.answer(queries[0])
+        assert begun is not None and begun.fetchall() == [(0,)]
+    assert sum(query.cancelled() for query in ahead._sent.values()) > 40
