@@ -13,9 +13,10 @@ import pytest
 
 from loaders import audit
 from loaders.postgres.database import Role, connect
+from loaders.quality.runner import RuleOutcome, run_suite
 from loaders.quality.suites import get_suite
 from loaders.settings import SettingsError, get_settings
-from loaders.stages.gate import gate_intake
+from loaders.stages.gate import gate_intake, intake
 from loaders.stages.intake import import_dataset
 from loaders.stages.land import land, purge_expired
 from loaders.stages.load import load
@@ -201,6 +202,26 @@ def test_a_batch_that_was_never_loaded_cannot_pass_the_gate(clean: Warehouse) ->
     landed = land(SOURCE, DATASET, "2026-01")
     with pytest.raises(LookupError, match="load it before the gate"):
         gate_intake(landed.batch_id or "")
+
+
+def test_rows_that_the_rules_did_not_see_are_not_taken(
+    clean: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loaded once more while its rules ran: other rows than those that were counted and judged."""
+    deliver(clean, [row(i, month="06/2024") for i in range(20)], "2024-06")
+    batch_id = land(SOURCE, DATASET, "2024-06").batch_id or ""
+    load(batch_id)
+
+    def judged_and_loaded_again(*args: Any) -> list[RuleOutcome]:
+        outcomes = run_suite(*args)
+        assert load(batch_id).status == "loaded"
+        return outcomes
+
+    with monkeypatch.context() as patch:
+        patch.setattr(intake, "run_suite", judged_and_loaded_again)
+        with pytest.raises(RuntimeError, match="by others meanwhile"):
+            gate_intake(batch_id)
+    assert gate_intake(batch_id).status == "accepted"
 
 
 def test_without_a_key_nothing_is_loaded(clean: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,10 @@ def gate_intake(batch_id: str, run_id: str = "manual") -> GateResult:
     good data stays, unless a person answered for what was found (`loaders/stages/approve.py`). A
     batch whose rows are in raw is judged again when suite or contract are no longer those that it
     was accepted by. Everything happens in one transaction.
+
+    Raises:
+        LookupError: the batch is not loaded.
+        RuntimeError: the rows that the rules saw are no longer there: another run took them.
     """
     started = time.monotonic()
     with connect(Role.LOADER) as connection:
@@ -75,15 +79,19 @@ def gate_intake(batch_id: str, run_id: str = "manual") -> GateResult:
             reasons = reasons_to_judge(connection, batch_id, Rules.in_force(dataset, suite))
             if not reasons:
                 return GateResult(batch_id, "unchanged", IN_RAW)
-        if not _stage_exists(connection, batch):
+        judged = _stage_table(connection, batch)
+        if judged is None:
             raise LookupError(f"batch {batch_id} has no stage table: load it before the gate")
+        staged = row_count(connection, sql.Identifier("stage", batch.stage_table))
         connection.commit()  # the rules have a connection of their own, and may take minutes
         context = {"source": dataset.source, "dataset": dataset.name, "period": batch.period}
         with log_context(**context, stage="gate", batch_id=batch_id, run_id=run_id):
             stage = batch.stage_table
-            outcomes = run_suite(url(Role.LOADER), "stage", stage, suite, _variables(batch))
+            outcomes = run_suite(url(Role.LOADER), "stage", stage, suite, _variables(batch), staged)
             lock_month(connection, dataset, batch.period)
-            result = _decide(connection, batch, suite, outcomes, reasons, run_id, started)
+            if _stage_table(connection, batch) != judged:
+                raise RuntimeError(f"batch {batch_id} was loaded or judged by others meanwhile")
+            result = _decide(connection, batch, suite, outcomes, staged, reasons, run_id, started)
             connection.commit()
             get_logger().info(
                 "gate", **{k: v for k, v in result.to_dict().items() if k != "subject_id"}
@@ -107,11 +115,12 @@ def _variables(batch: Batch) -> dict[str, str]:
     }
 
 
-def _stage_exists(connection: psycopg.Connection, batch: Batch) -> bool:
+def _stage_table(connection: psycopg.Connection, batch: Batch) -> int | None:
+    """Which table holds the batch's rows. They stay as loaded: who loads again makes a new one."""
     row = connection.execute(
-        "select to_regclass(format('stage.%%I', %s::text)) is not null", (batch.stage_table,)
+        "select to_regclass(format('stage.%%I', %s::text))::oid", (batch.stage_table,)
     ).fetchone()
-    return bool(row and row[0])
+    return row[0] if row else None
 
 
 def _decide(
@@ -119,19 +128,18 @@ def _decide(
     batch: Batch,
     suite: Suite,
     outcomes: list[RuleOutcome],
+    staged: int,
     why_again: list[str],
     run_id: str,
     started: float,
 ) -> GateResult:
-    stage = sql.Identifier("stage", batch.stage_table)
-    staged = row_count(connection, stage)
     connection.execute(
         'DELETE FROM quarantine."row" WHERE batch_id = %s AND rule_id NOT LIKE %s',
         (batch.batch_id, "contract.%"),
     )
     by_contract = _quarantined(connection, batch)
     # A row that breaks a warning is counted and stays; only critical rows leave.
-    quarantine(
+    places = quarantine(
         connection,
         batch,
         [o for o in outcomes if o.failing_rows_sql and o.rule.severity == "critical"],
@@ -169,7 +177,7 @@ def _decide(
             for outcome in outcomes
             if outcome.rule.history
         }
-        loaded = _accept(connection, batch, staged, rules, details)
+        loaded = _accept(connection, batch, staged, places, rules, details)
         if loaded + quarantined != staged + by_contract:
             raise AssertionError(
                 f"{staged + by_contract} rows read, {loaded} loaded, {quarantined} quarantined"
@@ -232,12 +240,13 @@ def _accept(
     connection: psycopg.Connection,
     batch: Batch,
     staged: int,
+    places: str,
     rules: Rules,
     details: dict[str, Any],
 ) -> int:
     """Swap the batch into raw; rows loaded. ``details`` gets the id of these rows."""
     before = last_judgement(connection, batch.batch_id, accepted=True)
-    loaded = staged - clean(connection, batch)
+    loaded = staged - clean(connection, batch, places)
     if before is not None:
         same = is_in_raw(connection, batch.batch_id) and is_same_as_raw(connection, batch)
         refused = details["quarantine_sha256"]

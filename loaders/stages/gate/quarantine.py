@@ -14,28 +14,35 @@ from loaders.stages.refused import QUARANTINE_COLUMNS
 
 def quarantine(
     connection: psycopg.Connection, batch: Batch, outcomes: Sequence[RuleOutcome]
-) -> None:
+) -> str:
     """Put every failing row of these rules into quarantine, as the gate's own queries find them.
 
     One statement: what the conditions name is found in one scan of the stage table, and its rows
     are looked up once for all rules.
 
+    Returns:
+        Where these rows are in the stage table, as PostgreSQL writes an array of ``tid``: whoever
+        takes them out has not to look for them again.
+
     Raises:
         AssertionError: a rule whose rows in quarantine are not as many as failed.
     """
     if not outcomes:
-        return
+        return "{}"
     shown = [column.name for column in batch.dataset.loaded_columns if not column.is_personal]
     # The failing queries are Great Expectations' text: their percent signs are no placeholders, so
     # every value goes in as a literal and the statement runs without parameters.
     statement = sql.SQL(
         "WITH failing AS ({failing}), rule (number, {about}) AS (VALUES {rules}),"
+        " s AS MATERIALIZED (SELECT f.rule AS _rule, t.ctid AS _place, t.*"
+        " FROM failing AS f JOIN {stage} AS t ON t._row_number = f._row_number),"
         ' written AS (INSERT INTO quarantine."row" ({columns})'
         " SELECT {head}, s._sheet, s._row_number, r.column_name, r.rule_id, r.rule_version,"
         " r.severity, r.dimension, r.reason_vi, r.reason_en, {value}, {data}"
-        " FROM failing AS f JOIN rule AS r ON r.number = f.rule"
-        " JOIN {stage} AS s ON s._row_number = f._row_number RETURNING rule_id)"
-        " SELECT rule_id, count(*) FROM written GROUP BY rule_id"
+        " FROM s JOIN rule AS r ON r.number = s._rule RETURNING rule_id)"
+        " SELECT (SELECT array_agg(DISTINCT _place)::text FROM s),"
+        " (SELECT jsonb_object_agg(w.rule_id, w.rows)"
+        " FROM (SELECT rule_id, count(*) AS rows FROM written GROUP BY rule_id) AS w)"
     ).format(
         failing=_failing(batch, outcomes),
         about=sql.SQL(", ").join(map(sql.Identifier, _ABOUT)),
@@ -54,7 +61,9 @@ def quarantine(
         ),
         stage=_stage(batch),
     )
-    written = dict(connection.execute(statement.as_string(connection).encode()).fetchall())
+    row = connection.execute(statement.as_string(connection).encode()).fetchone()
+    assert row is not None
+    places, written = row[0] or "{}", row[1] or {}
     for outcome in outcomes:
         rule_id = outcome.rule.meta.id
         if written.get(rule_id, 0) != outcome.rows_failing:
@@ -62,6 +71,7 @@ def quarantine(
                 f"rule {rule_id}: {outcome.rows_failing} rows failed, "
                 f"{written.get(rule_id, 0)} went to quarantine"
             )
+    return places
 
 
 _ABOUT = (

@@ -14,14 +14,11 @@ def row_count(connection: psycopg.Connection, table: sql.Identifier) -> int:
     return row[0] if row else 0
 
 
-def clean(connection: psycopg.Connection, batch: Batch) -> int:
-    """Take the quarantined rows out of the stage table; how many went."""
+def clean(connection: psycopg.Connection, batch: Batch, places: str) -> int:
+    """Take the rows at these places, an array of ``tid``, out of the stage table; how many went."""
     stage = sql.Identifier("stage", batch.stage_table)
     gone = connection.execute(
-        sql.SQL(
-            'DELETE FROM {} s USING quarantine."row" q WHERE q.batch_id = {} '
-            "AND q.row_number = s._row_number"
-        ).format(stage, sql.Literal(batch.batch_id))
+        sql.SQL("DELETE FROM {} WHERE ctid = ANY({}::tid[])").format(stage, sql.Literal(places))
     )
     return gone.rowcount
 
