@@ -34,8 +34,10 @@ def quarantine(
     # every value goes in as a literal and the statement runs without parameters.
     statement = sql.SQL(
         "WITH failing AS ({failing}), rule (number, {about}) AS (VALUES {rules}),"
-        " s AS MATERIALIZED (SELECT f.rule AS _rule, t.ctid AS _place, t.*"
-        " FROM failing AS f JOIN {stage} AS t ON t._row_number = f._row_number),"
+        # The rules stand in this join, too, so that PostgreSQL takes the failing rows for few.
+        " s AS MATERIALIZED (SELECT r.number AS _rule, t.ctid AS _place, t.*"
+        " FROM failing AS f JOIN rule AS r ON r.number = f.rule"
+        " JOIN {stage} AS t ON t._row_number = f._row_number),"
         ' written AS (INSERT INTO quarantine."row" ({columns})'
         " SELECT {head}, s._sheet, s._row_number, r.column_name, r.rule_id, r.rule_version,"
         " r.severity, r.dimension, r.reason_vi, r.reason_en, {value}, {data}"
