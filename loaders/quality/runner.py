@@ -23,8 +23,10 @@ from loaders.quality.suites import Rule, Suite
 from loaders.quality.validations import keep_validation, raised_by
 
 ROW_KEY = "_row_number"
-#: What one sort or hash table of a rule may take; what is larger goes to disk.
-WORK_MEM = "64MB"
+#: What one sort or hash table of a rule may take; what is larger goes to disk. A rule looks at
+#: whole tables: a join by index, row by row, is chosen only where columns that go together (period
+#: and boundary) make a key look rarer than it is. Compiling a query takes longer than running it.
+SESSION = "SET work_mem = '64MB'; SET enable_nestloop = off; SET jit = off"
 #: A rule on the share of people (cards, visits) looks at so many rows of a long list: all the rows
 #: of every n-th person, by the key's hash; ``$one_in`` is that n, and 1 for shorter lists. A
 #: share of 1 % is then known to 0.03 points (one standard error).
@@ -130,7 +132,7 @@ def run_suite(
 def _session(url: str) -> Iterator[psycopg.Connection]:
     """A connection for rules, in autocommit."""
     with lasting(make_url(url)) as connection:
-        connection.execute(f"SET work_mem = '{WORK_MEM}'")
+        connection.execute(SESSION)
         yield connection
 
 

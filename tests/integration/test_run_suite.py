@@ -185,6 +185,10 @@ SHARE = (
     "SELECT s.found, s.people, $one_in AS one_in FROM (SELECT count(*) FILTER (WHERE value < 0)"
     " AS found, count(*) AS people FROM {batch}) s WHERE s.found > 0"
 )
+SESSION_SAYS = (
+    "SELECT concat_ws(' ', current_user, current_setting('work_mem'),"
+    " current_setting('enable_nestloop'), current_setting('jit')) AS found FROM {batch} LIMIT 1"
+)
 MANY_KINDS = [
     rule("positive", "row", "unexpected_rows_expectation", rows_where="value < 0"),
     rule("broken", "row", "unexpected_rows_expectation", rows_where="1 / (value - 1500) > 2"),
@@ -199,6 +203,7 @@ MANY_KINDS = [
             ("none", "row", "SELECT _row_number FROM {batch} WHERE value > 1000000"),
             ("raises", "row", "SELECT _row_number FROM {batch} WHERE 1 / (value - 1500) > 2"),
             ("no_column", "dataset", "SELECT unheard_of FROM {batch}"),
+            ("session", "dataset", SESSION_SAYS),
             ("first", "dataset", "SELECT value AS found FROM {batch} WHERE value < 0 ORDER BY 1"),
         )
     ),
@@ -232,6 +237,7 @@ def test_a_long_list_is_judged_as_a_short_one(
     assert errors == {"broken", "raises", "no_column"}
     assert "DivisionByZero" in results["raises"].observed
     assert "unheard_of" in results["no_column"].observed
+    assert results["session"].observed == "found=nq42_loader 64MB off off"
     assert results["positive"].rows_failing == FAILING
     assert results["first"].observed == f"{FAILING} rows, the first: found=-{FAILING}"
 
