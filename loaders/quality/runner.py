@@ -27,6 +27,8 @@ ROW_KEY = "_row_number"
 #: whole tables: a join by index, row by row, is chosen only where columns that go together (period
 #: and boundary) make a key look rarer than it is. Compiling a query takes longer than running it.
 SESSION = "SET work_mem = '64MB'; SET enable_nestloop = off; SET jit = off"
+#: Of each of two connections: workers of one would only take the other's core.
+ONE_CORE = "SET max_parallel_workers_per_gather = 0"
 #: A rule on the share of people (cards, visits) looks at so many rows of a long list: all the rows
 #: of every n-th person, by the key's hash; ``$one_in`` is that n, and 1 for shorter lists. A
 #: share of 1 % is then known to 0.03 points (one standard error).
@@ -103,7 +105,10 @@ def run_suite(
         variables = {**variables, "one_in": str(max(1, rows // SAMPLE_ROWS))}
         ahead = None
         if rows >= AHEAD_ROWS:
-            ahead = stack.enter_context(running_ahead(stack.enter_context(_session(url))))
+            second = stack.enter_context(_session(url))
+            for each in (connection, second):
+                each.execute(ONE_CORE)
+            ahead = stack.enter_context(running_ahead(second))
         judging = validator(connection, schema, table, ahead)
         if ahead:
             judging.execution_engine.send_ahead(_independent(suite, variables))
