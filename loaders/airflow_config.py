@@ -107,9 +107,11 @@ def environment(settings: Settings, url: str, *, listen: str, port: int) -> dict
         },
         "dag_processor": {
             "refresh_interval": 30,
-            # A file that has changed is read at the next refresh. Reading all of them again to
-            # find what they import changed costs a tenth of a core, if it is done each minute.
-            "min_file_process_interval": 300,
+            # Each minute would cost a tenth of a core.
+            "min_file_process_interval": 120,
+            # By name and one by one, so that a new installation knows await_deliveries and
+            # build_and_publish before the imports: who is not known yet misses their events.
+            "file_parsing_sort_mode": "alphabetical",
             "parsing_processes": 1,
         },
         **_celery(settings),
@@ -149,8 +151,16 @@ def _executor(settings: Settings) -> dict[str, Any]:
         parallelism = settings.workers * TASKS_PER_WORKER
     else:
         name = "dags.warm_executor.WarmLocalExecutor"
-        parallelism = max(2, min(4, os.cpu_count() or 2))
+        parallelism = local_workers()
     return {"executor": name, "parallelism": parallelism}
+
+
+def local_workers() -> int:
+    """Tasks at a time under LocalExecutor: one more than there are processors, two to five.
+
+    A task waits for the disk, for PostgreSQL or for Airflow about a quarter of its time.
+    """
+    return min(4, os.cpu_count() or 1) + 1
 
 
 def _handed_out(settings: Settings) -> dict[str, int]:

@@ -16,6 +16,7 @@ import pytest
 
 from loaders import airflow_service, processes
 from loaders.airflow_api import AirflowApi, AirflowApiError, Run
+from loaders.airflow_config import local_workers
 from loaders.airflow_parts import PARTS
 from loaders.airflow_service import Service
 from loaders.contracts.model import load_contracts
@@ -64,9 +65,8 @@ def runs(api: AirflowApi, settings: Settings, queued: list[int]) -> dict[str, Ru
     empty = settings.inbox / "housing" / MONTH / f"NhaTam_{MONTH.replace('-', '')}.xlsx"
     empty.parent.mkdir(parents=True)
     empty.touch()
-    # One that is not there yet misses the events of the imports.
-    followers = {"await_deliveries", "build_and_publish"}
-    _wait(lambda: {*(f"import_{source}" for source in SOURCES), *followers} <= api.dag_ids())
+    # Those that follow are known by then, or they would miss the events of the imports.
+    _wait(lambda: {f"import_{source}" for source in SOURCES} <= api.dag_ids())
     started = {s: api.trigger(f"import_{s}", MONTH, f"test_{MONTH}") for s in SOURCES}
     found: dict[str, Run] = {}
 
@@ -140,8 +140,7 @@ def test_tasks_wait_where_the_scheduler_chooses_by_priority(
     runs: dict[str, Run], queued: list[int]
 ) -> None:
     """Not in the executor's queue, where a release would stand behind all imports."""
-    workers = max(2, min(4, os.cpu_count() or 2))
-    assert 0 < max(queued) <= 2 * workers
+    assert 0 < max(queued) <= 2 * local_workers()
 
 
 def test_what_comes_later_is_waited_for_without_a_worker_and_published_again(
