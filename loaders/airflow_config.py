@@ -109,9 +109,6 @@ def environment(settings: Settings, url: str, *, listen: str, port: int) -> dict
             "refresh_interval": 30,
             # Each minute would cost a tenth of a core.
             "min_file_process_interval": 120,
-            # By name and one by one, so that a new installation knows await_deliveries and
-            # build_and_publish before the imports: who is not known yet misses their events.
-            "file_parsing_sort_mode": "alphabetical",
             "parsing_processes": 1,
         },
         **_celery(settings),
@@ -235,6 +232,9 @@ def installation_keys(folder: Path) -> dict[str, str]:
 def migrate(folder: Path, variables: Mapping[str, str], logs: Path) -> None:
     """Bring the metadata database to the installed version; quick when it is there already.
 
+    A new one gets all DAGs before a scheduler looks at it: `build_and_publish` would miss the
+    events of imports that run before it is known.
+
     Args:
         variables: what `environment` gave.
 
@@ -249,17 +249,19 @@ def migrate(folder: Path, variables: Mapping[str, str], logs: Path) -> None:
     if exists and stamp.exists() and stamp.read_text(encoding="utf-8") == version:
         return
     log = logs / "airflow-migrate.log"
-    with log.open("ab") as output:
-        done = subprocess.run(
-            command("db", "migrate"),
-            env=dict(variables),
-            cwd=PROJECT_ROOT,
-            stdout=output,
-            stderr=output,
-            check=False,
-        )
-    if done.returncode:
-        raise AirflowServiceError(f"`airflow db migrate` failed:\n{log_tail(log)}\nlog: {log}")
+    for arguments in (("db", "migrate"), ("dags", "reserialize")):
+        with log.open("ab") as output:
+            done = subprocess.run(
+                command(*arguments),
+                env=dict(variables),
+                cwd=PROJECT_ROOT,
+                stdout=output,
+                stderr=output,
+                check=False,
+            )
+        if done.returncode:
+            said = f"`airflow {' '.join(arguments)}` failed"
+            raise AirflowServiceError(f"{said}:\n{log_tail(log)}\nlog: {log}")
     stamp.write_text(version, encoding="utf-8")
 
 
