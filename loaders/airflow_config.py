@@ -73,6 +73,7 @@ def environment(settings: Settings, url: str, *, listen: str, port: int) -> dict
             "dags_folder": PROJECT_ROOT / "dags",
             "load_examples": False,
             **_executor(settings),
+            "asset_manager_class": "dags.asset_events.OneRunAssetManager",
             "dags_are_paused_at_creation": False,
             "execution_api_server_url": f"{url}/execution/",
             "fernet_key": keys["fernet_key"],
