@@ -54,13 +54,8 @@ class TakeSource(BaseOperator, SkipMixin):
                 continue
             if found is None or found.status == "missing":
                 waited_for[dataset.name] = f"{self.rest}_{len(handed_on)}"
-            handed_on.append(
-                {
-                    "dataset": dataset.name,
-                    "found": found and found.to_dict(),
-                    "after": after,
-                }
-            )
+            found_there = found and found.to_dict()
+            handed_on.append({"dataset": dataset.name, "found": found_there, "after": after})
         if not handed_on:
             context["outlet_events"][self.announced].add(
                 self.asset, extra={RUN_TYPE: run["run_type"]}
@@ -74,14 +69,14 @@ class TakeSource(BaseOperator, SkipMixin):
 
         self.log.info("::group::%s %s", dataset.name, period)
         try:
-            record = import_dataset(self.source, dataset.name, period, run_name()).to_dict()
+            record = import_dataset(self.source, dataset.name, period, run_name())
         except Exception:
             self.log.exception("%s %s is tried again by itself", dataset.name, period)
             return None
         finally:
             self.log.info("::endgroup::")
-        names = ("status", "reason", "is_unreachable")
-        found = Outcome(period, **{name: record[name] for name in names if name in record})
+        is_unreachable = getattr(record, "is_unreachable", False)  # only `land` asks the source
+        found = Outcome(period, record.status, record.reason, is_unreachable)
         self.log.info("%s %s: %s", dataset.name, period, found.status)
         if found.status in ("accepted", "unchanged"):
             tell_taken(context, Delivery(self.source, dataset.name, period))

@@ -1,8 +1,8 @@
 """Months through a running Airflow, by its own backfill: from the first trigger to the end.
 
 A program of its own, because the settings of a process are read once:
-`python -m tests.bench.orchestrated 2024-01 2025-12`. It says how far it is; its last line is an
-`Orchestrated` as JSON.
+`python -m tests.bench.orchestrated 2025-11 2025-12`, each month in order. It says how far it is;
+its last line is an `Orchestrated` as JSON.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import datetime as dt
 import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from loaders import airflow_service
 from loaders.airflow_api import WAITING_TASK, AirflowApi, Run
 from loaders.contracts.model import load_contracts
 from loaders.demo import ANSWER, RELEASE_DAG
-from loaders.periods import end_of
+from loaders.periods import end_of, start_of
 from loaders.settings import get_settings
 from tests.bench.bare import Timer
 
@@ -48,8 +49,8 @@ class Orchestrated:
     tasks: int
 
 
-def run(first: str, last: str) -> Orchestrated:
-    """Bring the months from `first` to `last` through all imports and to their releases.
+def run(months: Sequence[str]) -> Orchestrated:
+    """Bring consecutive months through all imports and to their releases.
 
     Raises:
         AssertionError: a run did not end well.
@@ -62,11 +63,11 @@ def run(first: str, last: str) -> Orchestrated:
                 time.sleep(POLL_SECONDS)
             with Timer() as timer:
                 for dag_id in IMPORTS:
-                    api.backfill(dag_id, dt.date.fromisoformat(f"{first}-01"), end_of(last))
+                    api.backfill(dag_id, start_of(months[0]), end_of(months[-1]))
                 _wait_for_imports(api)
-                releases = _wait_for_releases(api, first, last)
+                releases = _wait_for_releases(api, len(months))
             imports = [run for dag_id in IMPORTS for run in api.runs(dag_id)]
-            assert len(imports) == len(IMPORTS) * len(months_between(first, last)), len(imports)
+            assert len(imports) == len(IMPORTS) * len(months), len(imports)
             runs = [*imports, *releases]
             bad = [run for run in runs if run.state != "success"]
             assert not bad, bad
@@ -83,12 +84,6 @@ def run(first: str, last: str) -> Orchestrated:
         airflow_service.stop(settings)
 
 
-def months_between(first: str, last: str) -> list[str]:
-    """Both included."""
-    start, end = (int(month[:4]) * 12 + int(month[5:]) - 1 for month in (first, last))
-    return [f"{number // 12}-{number % 12 + 1:02d}" for number in range(start, end + 1)]
-
-
 def _wait_for_imports(api: AirflowApi) -> None:
     """One count at a time. A question that is asked meanwhile waits: a later release follows."""
     said = 0.0
@@ -102,9 +97,8 @@ def _wait_for_imports(api: AirflowApi) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _wait_for_releases(api: AirflowApi, first: str, last: str) -> list[Run]:
+def _wait_for_releases(api: AirflowApi, expected: int) -> list[Run]:
     """At least one run for each month, all ended; what waits for a person is answered."""
-    expected = len(months_between(first, last))
     print("imports are over, releases run", flush=True)
     answered: set[str] = set()
     busy = time.monotonic()
@@ -126,4 +120,4 @@ def _wait_for_releases(api: AirflowApi, first: str, last: str) -> list[Run]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(run(*sys.argv[1:]))))
+    print(json.dumps(asdict(run(sys.argv[1:]))))

@@ -151,7 +151,7 @@ def _run_orchestrated(warehouse: Warehouse, executor: str, folder: Path, say: Sa
         with redis as redis_url, log.open("w") as errors:
             chosen = {"NQ42_EXECUTOR": executor, "NQ42_REDIS_URL": redis_url or ""}
             program = subprocess.Popen(
-                [sys.executable, "-m", "tests.bench.orchestrated", months()[0], months()[-1]],
+                [sys.executable, "-m", "tests.bench.orchestrated", *months()],
                 cwd=ROOT,
                 env=os.environ | chosen,
                 stdout=subprocess.PIPE,

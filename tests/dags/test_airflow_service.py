@@ -16,7 +16,7 @@ import pytest
 
 from loaders import airflow_service, processes
 from loaders.airflow_api import AirflowApi, AirflowApiError, Run
-from loaders.airflow_config import local_workers
+from loaders.airflow_config import local_workers, metadata_database
 from loaders.airflow_parts import PARTS
 from loaders.airflow_service import Service
 from loaders.contracts.model import load_contracts
@@ -78,7 +78,7 @@ def runs(api: AirflowApi, settings: Settings) -> dict[str, Run]:
 
 def _most_queued() -> int:
     """How many tasks stood in the executor's queue at once, at most."""
-    metadata = conninfo(admin_url(f"{admin_url().database}_airflow"))
+    metadata = conninfo(admin_url(metadata_database()))
     with psycopg.connect(metadata) as connection:
         query = "select queued_dttm, start_date from task_instance where queued_dttm < start_date"
         rows = connection.execute(query).fetchall()

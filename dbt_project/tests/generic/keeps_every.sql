@@ -4,8 +4,8 @@
 -#}
 {% test keeps_every(model, key, source_model, source_where='true') %}
 {#-
-    Each key once for each side, and those of one side only: set operations over two lists of
-    millions that were made distinct before are quadratic in PostgreSQL's hash tables.
+    Each key once for each side, and those of one side only. EXCEPT both ways over two lists of some
+    five million distinct keys had not ended after ten minutes; this takes 16 seconds.
 -#}
 with
 
